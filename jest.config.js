@@ -1,0 +1,23 @@
+/** ESM under jest: run with `node --experimental-vm-modules`; see `npm run jest`. */
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/lib/**/*.spec.ts', '<rootDir>/test/**/*.e2e-spec.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2022',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+        },
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^nestjs-gauthify$': '<rootDir>/lib/index.ts',
+    '^nestjs-gauthify/(server|testing)$': '<rootDir>/lib/$1/index.ts',
+  },
+};

@@ -1,0 +1,22 @@
+import { WireName } from './wire-name.decorator.js';
+
+/**
+ * Kind of code that was accepted: `totp` (authenticator app), `otp` (one-time
+ * pass), or the channel a code was sent by.
+ */
+export type AuthMethod = 'totp' | 'otp' | 'email' | 'sms' | 'voice';
+
+/** `data` of `POST check/`. */
+export class CheckResult {
+  /** Id of the user. */
+  @WireName('unique_id')
+  uniqueId!: string;
+
+  /** Whether the code was right, and is now used up. */
+  @WireName('authenticated')
+  authenticated!: boolean;
+
+  /** Which kind of code it was; `null` where it was none, absent from the hosted service. */
+  @WireName('method')
+  method?: AuthMethod | null;
+}

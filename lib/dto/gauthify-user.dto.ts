@@ -1,0 +1,68 @@
+import { Exclude } from 'class-transformer';
+import { WireName } from './wire-name.decorator.js';
+
+/**
+ * A user as GAuthify has them. Holds the secret (`key`) and a usable code
+ * (`otp`): do not hand it to a browser as it is.
+ */
+export class GAuthifyUser {
+  /** Your id of the user. */
+  @WireName('unique_id')
+  uniqueId!: string;
+
+  /** Account name, as the user entered or you gave it. */
+  @WireName('display_name')
+  displayName!: string;
+
+  /** Where codes by e-mail go. */
+  @WireName('email')
+  email!: string | null;
+
+  /** Where codes by SMS go, E.164. */
+  @WireName('sms_number')
+  smsNumber!: string | null;
+
+  /** Where codes by voice call go, E.164. */
+  @WireName('voice_number')
+  voiceNumber!: string | null;
+
+  /** What you stored with the user. */
+  @WireName('meta')
+  meta!: Record<string, unknown> | null;
+
+  /** TOTP secret, base32 without padding. */
+  @WireName('key')
+  key!: string;
+
+  /** One-time pass: `checkAuth` accepts it once, then another stands in its place. */
+  @WireName('otp')
+  otp!: string;
+
+  /** URL of a PNG of the otpauth:// QR code. Whoever has it can enrol. */
+  @WireName('qr_url')
+  qrUrl!: string;
+
+  /** URL of the user's ezGAuth page. */
+  @WireName('ez_url')
+  ezUrl!: string;
+
+  /** URL of a page that tells the user how to set up their authenticator. */
+  @WireName('instructions_url')
+  instructionsUrl!: string;
+
+  /** Account name as the authenticator app shows it. */
+  @WireName('display_text')
+  displayText!: string;
+
+  /** ISO 8601, UTC. */
+  @WireName('created_at')
+  createdAt!: string;
+
+  /** Reserved by GAuthify; empty. */
+  @WireName('groups')
+  groups!: unknown[];
+
+  /** The user exactly as received, with fields this version does not know. */
+  @Exclude({ toPlainOnly: true })
+  raw!: Record<string, unknown>;
+}

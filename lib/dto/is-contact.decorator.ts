@@ -1,0 +1,21 @@
+import { applyDecorators } from '@nestjs/common';
+import { IsEmail, IsOptional, IsPhoneNumber } from 'class-validator';
+
+/** An e-mail address of at most 254 characters [RFC 5321 §4.5.3.1.3], or no value. */
+export function IsOptionalEmail(): PropertyDecorator {
+  return applyDecorators(
+    IsOptional(),
+    IsEmail(undefined, { message: '$property must be an e-mail address' }),
+  );
+}
+
+/** A phone number, E.164 or national of the US [contract], or no value. */
+export function IsOptionalPhoneNumber(): PropertyDecorator {
+  return applyDecorators(
+    IsOptional(),
+    IsPhoneNumber('US', {
+      message:
+        '$property must be a valid phone number: E.164 (+4930123456), or a US number without country code',
+    }),
+  );
+}

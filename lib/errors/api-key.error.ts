@@ -1,0 +1,8 @@
+import { GAuthifyError, type GAuthifyErrorDetails } from './gauthify.error.js';
+
+/** 401: no API key, or one GAuthify does not know or has revoked. */
+export class ApiKeyError extends GAuthifyError {
+  constructor(message: string, details?: GAuthifyErrorDetails) {
+    super(message, 401, 'invalid_api_key', details);
+  }
+}

@@ -1,0 +1,18 @@
+import { GAuthifyError, type GAuthifyErrorDetails } from './gauthify.error.js';
+
+/** 402: the plan's limit, too many attempts, or too many messages. */
+export class RateLimitError extends GAuthifyError {
+  /**
+   * Seconds after which the call may be tried again, from `Retry-After`;
+   * `undefined` where GAuthify did not say.
+   */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    message: string,
+    details: GAuthifyErrorDetails & { retryAfterSeconds?: number } = {},
+  ) {
+    super(message, 402, 'rate_limited', details);
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+}
