@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsEmail, IsOptional, IsPhoneNumber } from 'class-validator';
+import { IsEmail, IsOptional, registerDecorator } from 'class-validator';
+import { toE164 } from './phone-number.js';
 
 /** An e-mail address of at most 254 characters [RFC 5321 §4.5.3.1.3], or no value. */
 export function IsOptionalEmail(): PropertyDecorator {
@@ -11,11 +12,19 @@ export function IsOptionalEmail(): PropertyDecorator {
 
 /** A phone number, E.164 or national of the US [contract], or no value. */
 export function IsOptionalPhoneNumber(): PropertyDecorator {
-  return applyDecorators(
-    IsOptional(),
-    IsPhoneNumber('US', {
-      message:
-        '$property must be a valid phone number: E.164 (+4930123456), or a US number without country code',
+  return applyDecorators(IsOptional(), (target: object, property: string) =>
+    registerDecorator({
+      name: 'isPhoneNumber',
+      target: target.constructor,
+      propertyName: property,
+      options: {
+        message:
+          '$property must be a valid phone number: E.164 (+442083661177), or a US number without country code',
+      },
+      validator: {
+        validate: (value: unknown) =>
+          typeof value === 'string' && toE164(value) !== undefined,
+      },
     }),
   );
 }
