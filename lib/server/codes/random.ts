@@ -1,0 +1,22 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { Secret } from 'otpauth';
+
+/** 32 random base32 characters: 160 bits. */
+export function randomToken(): string {
+  return new Secret({ buffer: arrayBuffer(randomBytes(20)) }).base32;
+}
+
+/** A code for a person to type: `digits` uniformly random decimal digits. */
+export function randomDigits(digits: number): string {
+  return String(randomInt(10 ** digits)).padStart(digits, '0');
+}
+
+/** SHA-256, hex: for values of so much entropy that no key or salt is needed. */
+export function sha256(value: string): string {
+  return createHash('sha256').update(value).digest('hex');
+}
+
+/** The bytes of a buffer alone, not those of the pool it lies in. */
+export function arrayBuffer(buffer: Buffer): ArrayBuffer {
+  return new Uint8Array(buffer).buffer;
+}

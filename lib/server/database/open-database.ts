@@ -1,0 +1,65 @@
+import { Kysely, Migrator, SqliteDialect } from 'kysely';
+import BetterSqlite3 from 'better-sqlite3';
+import { StartError } from '../start-error.js';
+import { MIGRATIONS } from './migrations.js';
+import type { Database, Schema } from './schema.js';
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** The file of a `sqlite:` URL, `:memory:` for one that lives as long as the process. */
+export function sqliteFile(url: string): string {
+  const file = /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1];
+  if (!file)
+    throw new StartError(
+      `DATABASE_URL (option database) must be sqlite:<file> or sqlite::memory:`,
+    );
+  return file;
+}
+
+/**
+ * Opens the database and brings it to the newest schema.
+ *
+ * @throws StartError where the file cannot be opened, is no SQLite database, or a migration fails
+ */
+export async function openDatabase(url: string): Promise<Database> {
+  const file = sqliteFile(url);
+  const sqlite = openSqlite(file);
+  const db = new Kysely<Schema>({
+    dialect: new SqliteDialect({ database: sqlite }),
+  });
+  const { error } = await new Migrator({
+    db,
+    provider: { getMigrations: async () => MIGRATIONS },
+  }).migrateToLatest();
+  if (error) {
+    await db.destroy();
+    throw new StartError(
+      `The database ${file} could not be migrated: ${describe(error)}`,
+      { cause: error },
+    );
+  }
+  return db;
+}
+
+function openSqlite(file: string): BetterSqlite3.Database {
+  let sqlite: BetterSqlite3.Database | undefined;
+  try {
+    sqlite = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS });
+    // WAL lets readers go on while one writes. `synchronous` stays FULL: a used
+    // code must still be used after a power cut.
+    sqlite.pragma('journal_mode = WAL');
+    sqlite.pragma('synchronous = FULL');
+    sqlite.pragma('foreign_keys = ON');
+    return sqlite;
+  } catch (error) {
+    sqlite?.close();
+    throw new StartError(
+      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

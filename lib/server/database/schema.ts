@@ -1,0 +1,73 @@
+import type { Kysely } from 'kysely';
+import type { Channel } from '../delivery/channel.js';
+
+/** Times are milliseconds since 1970; what is "sealed" is encrypted by `Keyring`. */
+export interface UserRow {
+  id: string;
+  realm: string;
+  unique_id: string;
+  display_name: string;
+  email: string | null;
+  sms_number: string | null;
+  voice_number: string | null;
+  /** JSON */
+  meta: string | null;
+  /** sealed */
+  totp_secret: string;
+  /** TOTP step of the last accepted code; 0: none yet, the user is not enrolled */
+  last_step: number;
+  /** sealed */
+  otp_secret: string;
+  /** HOTP counter of the one-time pass that works now */
+  otp_counter: number;
+  /** attempts since the last right code, one in flight included */
+  failures: number;
+  /** no attempt before this time */
+  next_attempt_at: number;
+  created_at: number;
+}
+
+export interface SentCodeRow {
+  user_id: string;
+  channel: Channel;
+  /** keyed hash */
+  code_hash: string;
+  expires_at: number;
+  /** codes compared with this one */
+  tries: number;
+}
+
+export interface TokenRow {
+  /** SHA-256 of the token, hex */
+  hash: string;
+  user_id: string;
+  expires_at: number;
+}
+
+export interface SendRow {
+  /** keyed hash of whom or what the message counts for */
+  subject: string;
+  /** 1, 2, … of the subject; makes two messages at the same moment conflict */
+  number: number;
+  sent_at: number;
+}
+
+export interface ApiKeyRow {
+  /** SHA-256 of the key, hex */
+  hash: string;
+  realm: string;
+  created_at: number;
+}
+
+export interface Schema {
+  users: UserRow;
+  sent_codes: SentCodeRow;
+  tokens: TokenRow;
+  sends: SendRow;
+  api_keys: ApiKeyRow;
+}
+
+export type Database = Kysely<Schema>;
+
+/** Injection token of the {@link Database}. */
+export const DATABASE = Symbol('GAUTHIFY_DATABASE');
