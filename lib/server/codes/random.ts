@@ -1,4 +1,9 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import {
+  createHash,
+  randomBytes,
+  randomInt,
+  timingSafeEqual,
+} from 'node:crypto';
 import { Secret } from 'otpauth';
 
 /** 32 random base32 characters: 160 bits. */
@@ -19,4 +24,10 @@ export function sha256(value: string): string {
 /** The bytes of a buffer alone, not those of the pool it lies in. */
 export function arrayBuffer(buffer: Buffer): ArrayBuffer {
   return new Uint8Array(buffer).buffer;
+}
+
+/** Whether two strings are equal, in a time that does not tell where they differ. */
+export function constantTimeEqual(one: string, other: string): boolean {
+  const [a, b] = [sha256(one), sha256(other)];
+  return timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }

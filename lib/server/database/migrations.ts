@@ -60,6 +60,11 @@ export const MIGRATIONS: Record<string, Migration> = {
         .addPrimaryKeyConstraint('sends_key', ['subject', 'number'])
         .execute();
       await db.schema
+        .createIndex('sends_sent_at')
+        .on('sends')
+        .column('sent_at')
+        .execute();
+      await db.schema
         .createTable('api_keys')
         .addColumn('hash', 'varchar(64)', (column) => column.primaryKey())
         .addColumn('realm', 'varchar(64)', (column) => column.notNull())

@@ -1,0 +1,84 @@
+import { Controller, HttpCode, Post } from '@nestjs/common';
+import { CheckAuthDto } from '../../dto/check-auth.dto.js';
+import { SendEmailDto } from '../../dto/send-email.dto.js';
+import { SendSmsDto } from '../../dto/send-sms.dto.js';
+import { SendVoiceDto } from '../../dto/send-voice.dto.js';
+import { toE164 } from '../../dto/phone-number.js';
+import { TokenDto } from '../../dto/token.dto.js';
+import { NotFoundError } from '../../errors/not-found.error.js';
+import { CheckService } from '../codes/check.service.js';
+import { Tokens } from '../codes/tokens.js';
+import type { Channel } from '../delivery/channel.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
+import { UserView } from '../users/user-view.js';
+import { UsersService } from '../users/users.service.js';
+import { Realm } from './api-key.guard.js';
+import { Api } from './api.decorator.js';
+import { Params } from './params.decorator.js';
+
+/** `check/`, `token/`, `email/`, `sms/` and `voice/` of the contract. */
+@Api()
+@Controller('v1')
+export class CodesController {
+  constructor(
+    private readonly users: UsersService,
+    private readonly view: UserView,
+    private readonly checks: CheckService,
+    private readonly tokens: Tokens,
+    private readonly delivery: DeliveryService,
+  ) {}
+
+  @Post('check')
+  @HttpCode(200)
+  async check(@Realm() realm: string, @Params() params: CheckAuthDto) {
+    const user = await this.users.get(realm, params.uniqueId);
+    const method = await this.checks.check(user.id, params.authCode);
+    return {
+      unique_id: user.unique_id,
+      authenticated: method !== null,
+      method,
+    };
+  }
+
+  @Post('token')
+  @HttpCode(200)
+  async userByToken(@Realm() realm: string, @Params() { token }: TokenDto) {
+    const user = await this.tokens.redeem(realm, token);
+    if (!user)
+      throw new NotFoundError('The token is unknown, used or expired', {
+        errorCode: 'token_not_found',
+      });
+    return this.view.show(user);
+  }
+
+  @Post('email')
+  @HttpCode(200)
+  sendEmail(@Realm() realm: string, @Params() params: SendEmailDto) {
+    return this.send(realm, params.uniqueId, 'email', params.email);
+  }
+
+  @Post('sms')
+  @HttpCode(200)
+  sendSms(@Realm() realm: string, @Params() params: SendSmsDto) {
+    const number = params.smsNumber && toE164(params.smsNumber);
+    return this.send(realm, params.uniqueId, 'sms', number);
+  }
+
+  @Post('voice')
+  @HttpCode(200)
+  sendVoice(@Realm() realm: string, @Params() params: SendVoiceDto) {
+    const number = params.voiceNumber && toE164(params.voiceNumber);
+    return this.send(realm, params.uniqueId, 'voice', number);
+  }
+
+  private async send(
+    realm: string,
+    uniqueId: string,
+    channel: Channel,
+    address: string | null | undefined,
+  ) {
+    const user = await this.users.get(realm, uniqueId);
+    await this.delivery.send(user, channel, address);
+    return this.view.show(user);
+  }
+}

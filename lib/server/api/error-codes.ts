@@ -1,0 +1,24 @@
+/** Every `error_code` this server answers with, stable for ever, and what it means. */
+export const ERROR_CODES = {
+  invalid_api_key: '401: no API key, or one that is unknown or revoked',
+  too_many_attempts:
+    '402: too many wrong codes for this user; Retry-After says when the next is looked at',
+  user_locked:
+    '402: the user is locked after too many wrong codes; reset_key ends it',
+  too_many_sends:
+    '402: too many messages to this user or address; Retry-After says when the next may go',
+  user_not_found: '404: no user with this unique_id',
+  token_not_found: '404: the token is unknown, used or expired',
+  path_not_found: '404: there is nothing at this path, or not with this method',
+  invalid_parameter:
+    '406: a parameter is missing or badly formed; the message says which and why',
+  invalid_body: '406: the body could not be read; the message says why',
+  no_address:
+    '406: the user has no address of this kind on file, and none was given',
+  user_exists: '409: a user with this unique_id exists already',
+  delivery_failed:
+    '500: the message could not be handed over to be delivered; try again',
+  '500': '500: the server failed; its log has the request_id',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;

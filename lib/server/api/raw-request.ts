@@ -1,0 +1,21 @@
+import type { IncomingMessage } from 'node:http';
+import type { ExecutionContext } from '@nestjs/common';
+import type { ParameterError } from '../../errors/parameter.error.js';
+
+/** Parameters of a request: flat, values as they arrived. */
+export type RawParams = Record<string, unknown>;
+
+/** Node's request, and what our middleware and guard note on it. */
+export interface RawRequest extends IncomingMessage {
+  /** What the body and the query held, or why they could not be read. */
+  gauthifyParams?: RawParams | ParameterError;
+  gauthifyRealm?: string;
+}
+
+/** Node's request, below that of Express or Fastify. */
+export function rawRequest(context: ExecutionContext): RawRequest {
+  const request = context
+    .switchToHttp()
+    .getRequest<RawRequest & { raw?: RawRequest }>();
+  return request.raw ?? request;
+}

@@ -1,0 +1,58 @@
+import {
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Param,
+  Post,
+  Put,
+} from '@nestjs/common';
+import { CreateUserDto } from '../../dto/create-user.dto.js';
+import { ListUsersDto } from '../../dto/list-users.dto.js';
+import { UpdateUserDto } from '../../dto/update-user.dto.js';
+import { UserView } from '../users/user-view.js';
+import { UsersService } from '../users/users.service.js';
+import { Realm } from './api-key.guard.js';
+import { Api } from './api.decorator.js';
+import { Params } from './params.decorator.js';
+
+/** `users/` of the contract. */
+@Api()
+@Controller('v1/users')
+export class UsersController {
+  constructor(
+    private readonly users: UsersService,
+    private readonly view: UserView,
+  ) {}
+
+  @Post()
+  @HttpCode(201)
+  async create(@Realm() realm: string, @Params() user: CreateUserDto) {
+    return this.view.show(await this.users.create(realm, user));
+  }
+
+  @Get()
+  async list(@Realm() realm: string, @Params() page: ListUsersDto) {
+    const users = await this.users.list(realm, page);
+    return users.map((user) => this.view.show(user));
+  }
+
+  @Get(':uniqueId')
+  async get(@Realm() realm: string, @Param('uniqueId') uniqueId: string) {
+    return this.view.show(await this.users.get(realm, uniqueId));
+  }
+
+  @Put(':uniqueId')
+  async update(
+    @Realm() realm: string,
+    @Param('uniqueId') uniqueId: string,
+    @Params() changes: UpdateUserDto,
+  ) {
+    return this.view.show(await this.users.update(realm, uniqueId, changes));
+  }
+
+  @Delete(':uniqueId')
+  async delete(@Realm() realm: string, @Param('uniqueId') uniqueId: string) {
+    return this.view.show(await this.users.delete(realm, uniqueId));
+  }
+}

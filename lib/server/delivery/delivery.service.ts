@@ -1,0 +1,76 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { ParameterError } from '../../errors/parameter.error.js';
+import { ServerError } from '../../errors/server.error.js';
+import { SentCodes } from '../codes/sent-codes.js';
+import type { UserRow } from '../database/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import type { Channel } from './channel.js';
+import { messageText } from './message-text.js';
+import { SendAllowance } from './send-allowance.js';
+import { SENDERS, type Sender } from './sender.interface.js';
+
+const ADDRESS_COLUMN = {
+  email: 'email',
+  sms: 'sms_number',
+  voice: 'voice_number',
+} as const;
+
+/** Sends a user a code. */
+@Injectable()
+export class DeliveryService {
+  private readonly logger = new Logger(DeliveryService.name);
+
+  constructor(
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    @Inject(SENDERS) private readonly senders: Record<Channel, Sender>,
+    private readonly allowance: SendAllowance,
+    private readonly sentCodes: SentCodes,
+  ) {}
+
+  /**
+   * @param address where to send; the user's own where there is none
+   * @throws ParameterError where there is no address
+   * @throws RateLimitError where too much was sent
+   * @throws ServerError where the message could not be handed over; the allowance is given back
+   */
+  async send(
+    user: UserRow,
+    channel: Channel,
+    address: string | null | undefined,
+  ): Promise<void> {
+    const column = ADDRESS_COLUMN[channel];
+    const to = address ?? user[column];
+    if (!to)
+      throw new ParameterError(
+        `${column} is missing, and the user has none on file`,
+        { errorCode: 'no_address' },
+      );
+    const allowed = await this.allowance.take(user.id, channel, to);
+    try {
+      const code = await this.sentCodes.issue(user.id, channel);
+      await this.senders[channel].send({
+        channel,
+        to,
+        ...messageText(
+          channel,
+          this.settings.issuer,
+          code,
+          this.settings.security.sentCodeTtlSeconds,
+        ),
+        realm: user.realm,
+        uniqueId: user.unique_id,
+      });
+    } catch (error) {
+      await this.allowance.giveBack(allowed);
+      // The message of the error may hold the address, or what the server said of it.
+      const { code, responseCode } = error as Record<string, unknown>;
+      this.logger.error(
+        `A code by ${channel} could not be delivered: ${[code, responseCode].filter(Boolean).join(' ') || 'unknown error'}`,
+      );
+      throw new ServerError(`The ${channel} could not be delivered`, {
+        errorCode: 'delivery_failed',
+        cause: error,
+      });
+    }
+  }
+}

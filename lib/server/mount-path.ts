@@ -1,0 +1,8 @@
+/** Injection token: where the module is mounted, `''` or `/gauthify`. */
+export const MOUNT_PATH = Symbol('GAUTHIFY_MOUNT_PATH');
+
+/** `gauthify/`, `/gauthify`: all `/gauthify`. */
+export function toMountPath(path: string | undefined): string {
+  const inner = (path ?? '').replace(/^\/+|\/+$/g, '');
+  return inner && `/${inner}`;
+}

@@ -1,0 +1,34 @@
+import { randomSecret } from '../codes/otp.js';
+import type { Keyring } from '../database/keyring.js';
+import type { UserRow } from '../database/schema.js';
+
+type Field = 'totp_secret' | 'otp_secret';
+
+/** A field of a user, as associated data: a row copied elsewhere does not open. */
+const place = (userId: string, field: Field) => `users\n${userId}\n${field}`;
+
+/** A new TOTP secret and a new one-time pass secret, sealed, and the columns that go with them. */
+export function newSecrets(keyring: Keyring, userId: string) {
+  return {
+    totp_secret: keyring.seal(randomSecret(), place(userId, 'totp_secret')),
+    last_step: 0,
+    otp_secret: keyring.seal(randomSecret(), place(userId, 'otp_secret')),
+    otp_counter: 0,
+    failures: 0,
+    next_attempt_at: 0,
+  };
+}
+
+export function openTotpSecret(
+  keyring: Keyring,
+  user: Pick<UserRow, 'id' | 'totp_secret'>,
+): Buffer {
+  return keyring.open(user.totp_secret, place(user.id, 'totp_secret'));
+}
+
+export function openOtpSecret(
+  keyring: Keyring,
+  user: Pick<UserRow, 'id' | 'otp_secret'>,
+): Buffer {
+  return keyring.open(user.otp_secret, place(user.id, 'otp_secret'));
+}

@@ -1,0 +1,35 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { oneTimePass, toBase32 } from '../codes/otp.js';
+import { Keyring } from '../database/keyring.js';
+import type { UserRow } from '../database/schema.js';
+import { Links } from './links.js';
+import { openOtpSecret, openTotpSecret } from './user-secrets.js';
+
+/** Shows users as the contract does. */
+@Injectable()
+export class UserView {
+  constructor(
+    @Inject(Keyring) private readonly keyring: Keyring,
+    private readonly links: Links,
+  ) {}
+
+  /** "The user" of the contract: every field there, `null` where it has no value. */
+  show(user: UserRow): Record<string, unknown> {
+    return {
+      unique_id: user.unique_id,
+      display_name: user.display_name,
+      email: user.email,
+      sms_number: user.sms_number,
+      voice_number: user.voice_number,
+      meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
+      key: toBase32(openTotpSecret(this.keyring, user)),
+      otp: oneTimePass(openOtpSecret(this.keyring, user), user.otp_counter),
+      qr_url: this.links.url(user, 'qr'),
+      ez_url: this.links.url(user, 'ez'),
+      instructions_url: this.links.url(user, 'instructions'),
+      display_text: user.display_name,
+      created_at: new Date(user.created_at).toISOString(),
+      groups: [],
+    };
+  }
+}
