@@ -17,6 +17,9 @@ export default {
   },
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    // Its ESM build imports JSON in a way that jest warns of at every suite.
+    '^libphonenumber-js/min$':
+      '<rootDir>/node_modules/libphonenumber-js/min/index.cjs',
     '^nestjs-gauthify$': '<rootDir>/lib/index.ts',
     '^nestjs-gauthify/(server|testing)$': '<rootDir>/lib/$1/index.ts',
   },

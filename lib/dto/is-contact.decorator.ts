@@ -12,11 +12,11 @@ export function IsOptionalEmail(): PropertyDecorator {
 
 /** A phone number, E.164 or national of the US [contract], or no value. */
 export function IsOptionalPhoneNumber(): PropertyDecorator {
-  return applyDecorators(IsOptional(), (target: object, property: string) =>
+  return applyDecorators(IsOptional(), (target: object, property: string | symbol) =>
     registerDecorator({
       name: 'isPhoneNumber',
       target: target.constructor,
-      propertyName: property,
+      propertyName: String(property),
       options: {
         message:
           '$property must be a valid phone number: E.164 (+442083661177), or a US number without country code',

@@ -1,4 +1,3 @@
-import type { OnModuleDestroy } from '@nestjs/common';
 import { createTransport, type Transporter } from 'nodemailer';
 import type { Message, Sender } from './sender.interface.js';
 
@@ -6,7 +5,7 @@ import type { Message, Sender } from './sender.interface.js';
 const TIMEOUT_MS = 4_000;
 
 /** Delivers e-mail through a mail server. */
-export class SmtpSender implements Sender, OnModuleDestroy {
+export class SmtpSender implements Sender {
   private readonly transport: Transporter;
 
   constructor({ url, from }: { url: string; from: string }) {
@@ -30,9 +29,5 @@ export class SmtpSender implements Sender, OnModuleDestroy {
       subject,
       text,
     });
-  }
-
-  onModuleDestroy(): void {
-    this.transport.close();
   }
 }

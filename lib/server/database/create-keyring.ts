@@ -1,0 +1,46 @@
+import type { GAuthifyServerOptions } from '../server-options.js';
+import type { ServerSettings } from '../settings.js';
+import { StartError } from '../start-error.js';
+import { openTotpSecret } from '../users/user-secrets.js';
+import { createEncryptionKey, readOrCreateKeyFile } from './key-file.js';
+import { Keyring } from './keyring.js';
+import { sqliteFile } from './open-database.js';
+import type { Database } from './schema.js';
+
+/**
+ * The keyring of the options, or of the key file beside the SQLite file.
+ *
+ * @throws StartError also where the database was written with other keys: better now than at a user's log-in
+ */
+export async function createKeyring(
+  options: GAuthifyServerOptions,
+  settings: ServerSettings,
+  db: Database,
+): Promise<Keyring> {
+  const keyring = new Keyring(keysOf(options, settings));
+  const user = await db
+    .selectFrom('users')
+    .selectAll()
+    .limit(1)
+    .executeTakeFirst();
+  if (user) {
+    try {
+      openTotpSecret(keyring, user);
+    } catch (error) {
+      await db.destroy();
+      throw new StartError(
+        `The database was encrypted with other keys than those given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database`,
+        { cause: error },
+      );
+    }
+  }
+  return keyring;
+}
+
+function keysOf(options: GAuthifyServerOptions, { database }: ServerSettings) {
+  if (options.encryptionKeys?.length) return options.encryptionKeys;
+  const file = sqliteFile(database);
+  return file === ':memory:'
+    ? [createEncryptionKey()]
+    : readOrCreateKeyFile(`${file}.key`);
+}

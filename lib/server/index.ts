@@ -1,0 +1,13 @@
+export { GAuthifyServerModule } from './gauthify-server.module.js';
+export type {
+  EncryptionKey,
+  GAuthifyServerOptions,
+  RealmKey,
+} from './server-options.js';
+export { SECURITY_DEFAULTS, type SecurityOptions } from './security-options.js';
+export { StartError } from './start-error.js';
+export { ApiKeysService } from './api/api-keys.service.js';
+export { type Channel, CHANNELS } from './delivery/channel.js';
+export { Outbox, type OutboxMessage } from './delivery/outbox.js';
+export type { Message, Sender } from './delivery/sender.interface.js';
+export { optionsFromEnvironment } from './environment.js';

@@ -1,0 +1,13 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { ParameterError } from '../../errors/parameter.error.js';
+import { rawRequest } from '../api/raw-request.js';
+
+/** The code of the ezGAuth form, `undefined` where the form had none. */
+export const AuthCode = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string | undefined => {
+    const params = rawRequest(context).gauthifyParams;
+    const code =
+      params instanceof ParameterError ? undefined : params?.auth_code;
+    return typeof code === 'string' ? code : undefined;
+  },
+);

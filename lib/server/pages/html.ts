@@ -1,0 +1,28 @@
+/** HTML that is safe to send: made by {@link html} alone. */
+export class Html {
+  constructor(readonly text: string) {}
+}
+
+type Value = string | number | Html | false | undefined | readonly Html[];
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function render(value: Value): string {
+  if (value === false || value === undefined) return '';
+  if (value instanceof Html) return value.text;
+  if (Array.isArray(value)) return value.map(render).join('');
+  return String(value as string).replace(/[&<>"']/g, (char) => ENTITIES[char]!);
+}
+
+/** Template tag that escapes what is put in; `false` and `undefined` are nothing. */
+export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
+  return new Html(
+    parts.reduce((text, part, i) => text + render(values[i - 1]) + part),
+  );
+}

@@ -1,0 +1,195 @@
+import {
+  Controller,
+  Get,
+  HttpCode,
+  Inject,
+  NotFoundException,
+  Param,
+  Post,
+  Res,
+  UseFilters,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { toBuffer, toDataURL } from 'qrcode';
+import { RateLimitError } from '../../errors/rate-limit.error.js';
+import { CheckService } from '../codes/check.service.js';
+import { otpauthUri, toBase32 } from '../codes/otp.js';
+import { Tokens } from '../codes/tokens.js';
+import { Keyring } from '../database/keyring.js';
+import type { UserRow } from '../database/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import { Links, type Page } from '../users/links.js';
+import { openTotpSecret } from '../users/user-secrets.js';
+import { UsersService } from '../users/users.service.js';
+import { AuthCode } from './auth-code.decorator.js';
+import { pageHeaders } from './layout.js';
+import { PageFilter } from './page.filter.js';
+import {
+  ezView,
+  instructionsView,
+  type PageContext,
+  tokenView,
+} from './views.js';
+
+const QR_WIDTH = 320;
+
+/** `qr_url`, `ez_url` and `instructions_url` of a user. */
+@Controller('v1')
+@UseFilters(PageFilter)
+export class PagesController {
+  constructor(
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly users: UsersService,
+    private readonly links: Links,
+    private readonly keyring: Keyring,
+    private readonly checks: CheckService,
+    private readonly tokens: Tokens,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  /** The user's QR code, a PNG. */
+  @Get('qr/:id/:signature')
+  async qr(
+    @Param('id') id: string,
+    @Param('signature') signature: string,
+    @Res() response: unknown,
+  ): Promise<void> {
+    const user = await this.userOf('qr', id, signature);
+    const png = await toBuffer(this.uri(user), { width: QR_WIDTH });
+    this.reply(response, 200, png, {
+      'Content-Type': 'image/png',
+      'Cache-Control': 'no-store',
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+    });
+  }
+
+  /** How to set an authenticator up; may be framed by anyone [contract]. */
+  @Get('instructions/:id/:signature')
+  async instructions(
+    @Param('id') id: string,
+    @Param('signature') signature: string,
+    @Res() response: unknown,
+  ): Promise<void> {
+    const user = await this.userOf('instructions', id, signature);
+    const page = instructionsView(await this.contextOf(user));
+    this.reply(response, 200, page, pageHeaders(['*']));
+  }
+
+  /** Enrolment, or verification of one who is enrolled. */
+  @Get('ez/:id/:signature')
+  async ez(
+    @Param('id') id: string,
+    @Param('signature') signature: string,
+    @Res() response: unknown,
+  ): Promise<void> {
+    await this.replyEz(response, await this.userOf('ez', id, signature));
+  }
+
+  /** A right code leads to the realm's return URL with a token. */
+  @Post('ez/:id/:signature')
+  @HttpCode(200)
+  async confirm(
+    @Param('id') id: string,
+    @Param('signature') signature: string,
+    @AuthCode() code: string | undefined,
+    @Res() response: unknown,
+  ): Promise<void> {
+    const user = await this.userOf('ez', id, signature);
+    const problem = await this.problemOf(user, code);
+    if (problem !== undefined) {
+      await this.replyEz(response, user, problem);
+      return;
+    }
+    const token = await this.tokens.issue(user.id);
+    const returnUrl = this.settings.returnUrls.get(user.realm);
+    if (returnUrl === undefined) {
+      this.reply(response, 200, tokenView(token), pageHeaders([]));
+      return;
+    }
+    const target = new URL(returnUrl);
+    target.searchParams.set('token', token);
+    this.reply(response, 303, '', {
+      Location: target.href,
+      'Cache-Control': 'no-store',
+      'Referrer-Policy': 'no-referrer',
+    });
+  }
+
+  private async problemOf(
+    user: UserRow,
+    code: string | undefined,
+  ): Promise<string | undefined> {
+    if (!code || code.length > 64)
+      return 'Enter the code your authenticator app shows.';
+    try {
+      const method = await this.checks.check(user.id, code);
+      return method === null
+        ? 'That code is not right, or was used already. Wait for the next one and enter it.'
+        : undefined;
+    } catch (error) {
+      if (!(error instanceof RateLimitError)) throw error;
+      return error.errorCode === 'user_locked'
+        ? 'There were too many wrong codes. Ask the site to reset your second factor.'
+        : `There were too many wrong codes. Try again in ${error.retryAfterSeconds} seconds.`;
+    }
+  }
+
+  private async userOf(
+    page: Page,
+    id: string,
+    signature: string,
+  ): Promise<UserRow> {
+    const user = await this.users.findById(id);
+    if (!user || !this.links.allows(user, page, signature))
+      throw new NotFoundException();
+    return user;
+  }
+
+  private async replyEz(
+    response: unknown,
+    user: UserRow,
+    problem?: string,
+  ): Promise<void> {
+    const returnUrl = this.settings.returnUrls.get(user.realm);
+    const targets = returnUrl === undefined ? [] : [new URL(returnUrl).origin];
+    this.reply(
+      response,
+      200,
+      ezView({ ...(await this.contextOf(user)), problem }),
+      pageHeaders(this.settings.frameAncestors, targets),
+    );
+  }
+
+  private async contextOf(user: UserRow): Promise<PageContext> {
+    return {
+      issuer: this.settings.issuer,
+      displayName: user.display_name,
+      // A link that leaks later shows nothing: the secret is shown until a first code was right.
+      enrolment:
+        user.last_step > 0
+          ? undefined
+          : {
+              qrCode: await toDataURL(this.uri(user), { width: QR_WIDTH }),
+              key: toBase32(openTotpSecret(this.keyring, user)),
+            },
+    };
+  }
+
+  private uri(user: UserRow): string {
+    const secret = openTotpSecret(this.keyring, user);
+    return otpauthUri(secret, this.settings.issuer, user.display_name);
+  }
+
+  private reply(
+    response: unknown,
+    status: number,
+    body: string | Buffer,
+    headers: Record<string, string>,
+  ): void {
+    const { httpAdapter } = this.adapterHost;
+    for (const [name, value] of Object.entries(headers))
+      httpAdapter.setHeader(response, name, value);
+    httpAdapter.reply(response, body, status);
+  }
+}

@@ -1,0 +1,371 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import {
+  adapter,
+  ADAPTERS,
+  call,
+  check,
+  createUser,
+  wrongCode,
+} from '../helpers/api.js';
+
+const STAMP = {
+  request_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+  server_time: expect.stringMatching(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+  ),
+};
+
+describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
+  let server: GAuthifyTestServer;
+
+  beforeAll(async () => {
+    server = await GAuthifyTestServer.start({ adapter: await adapter(name) });
+  });
+  afterAll(() => server.close());
+
+  it('creates a user with every field of the contract', async () => {
+    const { status, body } = await call(server, 'POST', 'users/', {
+      unique_id: 'jane@example.com',
+      display_name: 'Jane',
+      email: 'jane@example.com',
+      sms_number: '9162627232',
+      voice_number: '+44 20 8366 1177',
+      meta: '{"a":{"b":1}}',
+    });
+    expect(status).toBe(201);
+    expect(body).toEqual({
+      ...STAMP,
+      data: {
+        unique_id: 'jane@example.com',
+        display_name: 'Jane',
+        email: 'jane@example.com',
+        sms_number: '+19162627232',
+        voice_number: '+442083661177',
+        meta: { a: { b: 1 } },
+        key: expect.stringMatching(/^[A-Z2-7]{32}$/),
+        otp: expect.stringMatching(/^\d{8}$/),
+        qr_url: expect.stringContaining(`${server.accessPoint}qr/`),
+        ez_url: expect.stringContaining(`${server.accessPoint}ez/`),
+        instructions_url: expect.stringContaining(
+          `${server.accessPoint}instructions/`,
+        ),
+        display_text: 'Jane',
+        created_at: STAMP.server_time,
+        groups: [],
+      },
+    });
+  });
+
+  it('shows what has no value as null', async () => {
+    const user = await createUser(server);
+    expect(user).toMatchObject({
+      email: null,
+      sms_number: null,
+      voice_number: null,
+      meta: null,
+    });
+  });
+
+  it('answers a user that exists with a conflict', async () => {
+    const { unique_id } = await createUser(server);
+    const { status, body } = await call(server, 'POST', 'users/', {
+      unique_id,
+      display_name: 'x',
+    });
+    expect(status).toBe(409);
+    expect(body).toEqual({
+      ...STAMP,
+      error_message: 'A user with this unique_id exists already',
+      error_code: 'user_exists',
+      http_status: 409,
+    });
+  });
+
+  it.each([
+    'jane+tag@example.com',
+    'a/b',
+    'a b',
+    '100%',
+    'ünïcode ✓',
+    '%41',
+    'a?b#c',
+    '...',
+  ])('finds the user %p by an encoded path', async (unique_id) => {
+    await call(server, 'POST', 'users/', { unique_id, display_name: 'x' });
+    for (const slash of ['/', '']) {
+      const path = `users/${encodeURIComponent(unique_id)}${slash}`;
+      expect((await call(server, 'GET', path)).body.data).toMatchObject({
+        unique_id,
+      });
+    }
+  });
+
+  it.each(['raw@example.com', 'raw/id'])(
+    'finds the user %p by a path as it is',
+    async (unique_id) => {
+      await call(server, 'POST', 'users/', { unique_id, display_name: 'x' });
+      expect(
+        (await call(server, 'GET', `users/${unique_id}/`)).body.data,
+      ).toMatchObject({ unique_id });
+    },
+  );
+
+  it('updates what is given and leaves the rest', async () => {
+    const { unique_id, key, otp } = await createUser(server, {
+      email: 'a@example.com',
+      meta: '{"a":1}',
+    });
+    const path = `users/${unique_id}/`;
+    const { status, body } = await call(server, 'PUT', path, {
+      sms_number: '9162627232',
+      display_name: 'New',
+    });
+    expect(status).toBe(200);
+    expect(body.data).toMatchObject({
+      email: 'a@example.com',
+      sms_number: '+19162627232',
+      display_name: 'New',
+      meta: { a: 1 },
+      key,
+      otp,
+    });
+    expect(
+      (await call(server, 'PUT', path, { email: '' })).body.data.email,
+    ).toBeNull();
+    expect((await call(server, 'PUT', path)).status).toBe(200);
+  });
+
+  it.each(['true', 'T', '1'])(
+    'gives a new secret for reset_key=%s',
+    async (reset_key) => {
+      const { unique_id, key, otp } = await createUser(server);
+      const { body } = await call(server, 'PUT', `users/${unique_id}/`, {
+        reset_key,
+      });
+      expect(body.data.key).not.toBe(key);
+      expect(await check(server, unique_id, server.totp(key))).toMatchObject({
+        authenticated: false,
+      });
+      expect(await check(server, unique_id, otp)).toMatchObject({
+        authenticated: false,
+      });
+      expect(
+        await check(server, unique_id, server.totp(body.data.key)),
+      ).toMatchObject({ authenticated: true });
+    },
+  );
+
+  it('deletes a user and shows them as they last were', async () => {
+    const user = await createUser(server);
+    const path = `users/${user.unique_id}/`;
+    expect((await call(server, 'DELETE', path)).body.data).toEqual(user);
+    expect((await call(server, 'GET', path)).status).toBe(404);
+    expect((await call(server, 'DELETE', path)).status).toBe(404);
+  });
+
+  it('lists users, all or a page', async () => {
+    const key = 'k'.repeat(32);
+    const other = await GAuthifyTestServer.start({
+      adapter: await adapter(name),
+      apiKeys: [{ realm: 'other', key }],
+    });
+    try {
+      for (const unique_id of ['a', 'b', 'c'])
+        await call(other, 'POST', 'users/', {
+          unique_id,
+          display_name: unique_id,
+        });
+      const ids = async (path: string, init?: RequestInit) =>
+        (await call(other, 'GET', path, undefined, init)).body.data.map(
+          (user: any) => user.unique_id,
+        );
+      expect((await ids('users/')).sort()).toEqual(['a', 'b', 'c']);
+      const pages = [
+        ...(await ids('users/?page=1&page_size=2')),
+        ...(await ids('users?page=2&page_size=2')),
+      ];
+      expect(pages.sort()).toEqual(['a', 'b', 'c']);
+      expect(await ids('users/?page=3&page_size=2')).toEqual([]);
+      // Another realm sees none of them.
+      expect(await ids('users/', { headers: { authorization: key } })).toEqual(
+        [],
+      );
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('lists its error codes', async () => {
+    const { body } = await call(server, 'GET', 'errors/');
+    expect(body.data).toMatchObject({
+      user_not_found: expect.any(String),
+      '500': expect.any(String),
+    });
+  });
+
+  it.each([
+    ['query string', (q: string) => [`?${q}`, undefined, undefined]],
+    ['form', (q: string) => ['', q, 'application/x-www-form-urlencoded']],
+    [
+      'form without a content type',
+      (q: string) => ['', q, 'text/plain;charset=UTF-8'],
+    ],
+    [
+      'JSON',
+      (q: string) => [
+        '',
+        JSON.stringify(Object.fromEntries(new URLSearchParams(q))),
+        'application/json',
+      ],
+    ],
+    [
+      'query and form at once',
+      (q: string) => [`?${q}`, q, 'application/x-www-form-urlencoded'],
+    ],
+    [
+      'query and JSON at once',
+      (q: string) => [
+        `?${q}`,
+        JSON.stringify(Object.fromEntries(new URLSearchParams(q))),
+        'application/json',
+      ],
+    ],
+  ])('reads parameters from %s', async (_, encode) => {
+    const { unique_id } = await createUser(server);
+    const [query, body, type] = encode(`unique_id=${unique_id}&auth_code=1`);
+    const answer = await call(server, 'POST', `check/${query}`, undefined, {
+      body: body!,
+      headers: type ? { 'content-type': type } : {},
+    });
+    expect(answer.body.data).toEqual({
+      unique_id,
+      authenticated: false,
+      method: null,
+    });
+  });
+
+  it('lets the body win over the query', async () => {
+    const [one, other] = [await createUser(server), await createUser(server)];
+    const { body } = await call(
+      server,
+      'POST',
+      `check/?unique_id=${one.unique_id}`,
+      {
+        unique_id: other.unique_id,
+        auth_code: '1',
+      },
+    );
+    expect(body.data.unique_id).toBe(other.unique_id);
+  });
+
+  it.each([
+    ['application/json', 'null'],
+    ['application/json', '{broken'],
+    ['application/json', undefined],
+    ['application/x-www-form-urlencoded', 'a=b'],
+    ['text/xml', '<a/>'],
+  ])('ignores a body of DELETE (%s %s)', async (type, body) => {
+    const { unique_id } = await createUser(server);
+    const answer = await call(
+      server,
+      'DELETE',
+      `users/${unique_id}/`,
+      undefined,
+      {
+        ...(body === undefined ? {} : { body }),
+        headers: { 'content-type': type! },
+      },
+    );
+    expect(answer.status).toBe(200);
+  });
+
+  describe('authentication', () => {
+    const get = async (path: string, authorization?: string) =>
+      await call(server, 'GET', path, undefined, {
+        headers: { authorization: authorization ?? '' },
+      });
+
+    it.each([
+      ['Basic', () => ['users/', `Basic ${btoa(`:${server.apiKey}`)}`]],
+      ['a bare header', () => ['users/', server.apiKey]],
+      ['the query', () => [`users/?api_key=${server.apiKey}`, '']],
+    ])('takes the key by %s', async (_, request) => {
+      const [path, header] = request();
+      expect((await get(path!, header)).status).toBe(200);
+    });
+
+    it.each([
+      ['no key', () => ''],
+      ['an unknown key', () => 'Basic ' + btoa(':nope')],
+      ['the key as user name', () => 'Basic ' + btoa(`${server.apiKey}:`)],
+      ['Bearer', () => `Bearer ${server.apiKey}`],
+      ['part of the key', () => server.apiKey.slice(0, -1)],
+      ['an empty password', () => 'Basic ' + btoa(':')],
+    ])('refuses %s', async (_, header) => {
+      const { status, body } = await get('users/', header());
+      expect(status).toBe(401);
+      expect(body).toMatchObject({
+        ...STAMP,
+        error_code: 'invalid_api_key',
+        http_status: 401,
+      });
+    });
+  });
+
+  it('does not reach another realm’s users', async () => {
+    const two = await GAuthifyTestServer.start({
+      adapter: await adapter(name),
+      apiKeys: [{ realm: 'other', key: 'o'.repeat(32) }],
+    });
+    try {
+      const user = await createUser(two, { email: 'a@example.com' });
+      const asOther = { headers: { authorization: 'o'.repeat(32) } };
+      const path = `users/${user.unique_id}/`;
+      const params = {
+        unique_id: user.unique_id,
+        auth_code: two.totp(user.key),
+      };
+      const answers = [
+        await call(two, 'GET', path, undefined, asOther),
+        await call(two, 'PUT', path, { reset_key: 'true' }, asOther),
+        await call(two, 'DELETE', path, undefined, asOther),
+        await call(two, 'POST', 'check/', params, asOther),
+        await call(two, 'POST', 'email/', params, asOther),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([
+        404, 404, 404, 404, 404,
+      ]);
+      expect((await call(two, 'GET', path)).body.data).toEqual(user);
+    } finally {
+      await two.close();
+    }
+  });
+
+  it('tells which kind of code was right', async () => {
+    const user = await createUser(server, { email: 'k@example.com' });
+    const id = user.unique_id;
+    expect(await check(server, id, server.totp(user.key))).toEqual({
+      unique_id: id,
+      authenticated: true,
+      method: 'totp',
+    });
+    expect(await check(server, id, user.otp)).toEqual({
+      unique_id: id,
+      authenticated: true,
+      method: 'otp',
+    });
+    await call(server, 'POST', 'email/', { unique_id: id });
+    expect(await check(server, id, server.lastCode('k@example.com'))).toEqual({
+      unique_id: id,
+      authenticated: true,
+      method: 'email',
+    });
+    expect(await check(server, id, wrongCode(server, user.key))).toEqual({
+      unique_id: id,
+      authenticated: false,
+      method: null,
+    });
+  });
+});
