@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { createEncryptionKey, readOrCreateKeyFile } from './key-file.js';
+import { Keyring } from './keyring.js';
+
+const secret = randomBytes(20);
+
+describe('the keyring', () => {
+  const [oldKey, newKey] = [createEncryptionKey(), createEncryptionKey()];
+
+  it('opens what it sealed, each time sealed otherwise', () => {
+    const keyring = new Keyring([oldKey]);
+    const sealed = [keyring.seal(secret, 'a'), keyring.seal(secret, 'a')];
+    expect(sealed[0]).not.toBe(sealed[1]);
+    for (const record of sealed)
+      expect(keyring.open(record, 'a')).toEqual(secret);
+  });
+
+  it('does not open what was moved or altered', () => {
+    const keyring = new Keyring([oldKey]);
+    const record = keyring.seal(secret, 'user 1');
+    expect(() => keyring.open(record, 'user 2')).toThrow();
+    const [id, data] = record.split('.');
+    const bytes = Buffer.from(data!, 'base64url');
+    bytes[15]! ^= 1;
+    expect(() =>
+      keyring.open(`${id}.${bytes.toString('base64url')}`, 'user 1'),
+    ).toThrow();
+    expect(() => keyring.open(`${id}.`, 'user 1')).toThrow();
+  });
+
+  it('reads what an older key wrote, and writes with the newest', () => {
+    const before = new Keyring([oldKey]);
+    const after = new Keyring([newKey, oldKey]);
+    expect(after.open(before.seal(secret, 'a'), 'a')).toEqual(secret);
+    expect(after.matches(before.hash('code'), 'code')).toBe(true);
+    expect(() => before.open(after.seal(secret, 'a'), 'a')).toThrow(
+      `No encryption key with id "${newKey.id}"`,
+    );
+    expect(before.matches(after.hash('code'), 'code')).toBe(false);
+  });
+
+  it('tells a hash of another value', () => {
+    const keyring = new Keyring([oldKey]);
+    expect(keyring.matches(keyring.hash('123456'), '123457')).toBe(false);
+    expect(keyring.matches('', '123456')).toBe(false);
+  });
+
+  it('refuses a key of another length, without showing it', () => {
+    expect(() => new Keyring([{ id: 'a', key: 'c2hvcnQ=' }])).toThrow(
+      'key "a" must be 32 bytes in base64, but is 5',
+    );
+  });
+});
+
+describe('the key file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('is made once, for its owner alone', () => {
+    const path = join(folder, 'a.key');
+    const made = readOrCreateKeyFile(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const written = readFileSync(path, 'utf8');
+    expect(readOrCreateKeyFile(path)).toEqual(made);
+    expect(readFileSync(path, 'utf8')).toBe(written);
+  });
+
+  it('is refused where others can read it', () => {
+    const path = join(folder, 'b.key');
+    readOrCreateKeyFile(path);
+    chmodSync(path, 0o644);
+    expect(() => readOrCreateKeyFile(path)).toThrow('run chmod 600');
+  });
+
+  it('is refused where the folder does not exist', () => {
+    expect(() => readOrCreateKeyFile(join(folder, 'no', 'c.key'))).toThrow(
+      /could not be written/,
+    );
+  });
+});
