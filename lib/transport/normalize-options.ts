@@ -1,0 +1,123 @@
+import type { GAuthifyModuleOptions } from '../interfaces/gauthify-module-options.interface.js';
+import type { MfaOptions } from '../interfaces/mfa-options.interface.js';
+
+/** The hosted access points, in the order every GAuthify client asks them. */
+export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
+  'https://alpha.gauthify.com/v1/',
+  'https://beta.gauthify.com/v1/',
+]);
+
+const DEFAULT_TIMEOUT_MS = 5000;
+// setTimeout runs at once when it is given more than this.
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** {@link GAuthifyModuleOptions}, checked, with defaults filled in; frozen. */
+export interface GAuthifyResolvedOptions {
+  readonly apiKey: string;
+  readonly accessPoints: readonly string[];
+  readonly timeoutMs: number;
+  /** `undefined`: no limit but `timeoutMs` for each access point. */
+  readonly totalTimeoutMs: number | undefined;
+  readonly mfa: Readonly<MfaOptions>;
+}
+
+/**
+ * Checks the options of `GAuthifyModule` and fills in defaults.
+ *
+ * @throws Error one sentence that names the option and says what to do; never its value, which may hold the API key
+ */
+export function normalizeOptions(
+  options: GAuthifyModuleOptions,
+): GAuthifyResolvedOptions {
+  if (typeof options !== 'object' || options === null)
+    throw invalid('options', 'must be an object with at least an apiKey');
+  return Object.freeze({
+    apiKey: checkApiKey(options.apiKey),
+    accessPoints: checkAccessPoints(options.accessPoints),
+    timeoutMs: checkMs('timeoutMs', options.timeoutMs) ?? DEFAULT_TIMEOUT_MS,
+    totalTimeoutMs: checkMs('totalTimeoutMs', options.totalTimeoutMs),
+    mfa: checkMfa(options.mfa),
+  });
+}
+
+function checkApiKey(apiKey: unknown): string {
+  if (apiKey === undefined || apiKey === null || apiKey === '')
+    throw invalid('apiKey', 'is missing: set it to the API key of your realm');
+  if (typeof apiKey !== 'string')
+    throw invalid('apiKey', 'must be a string: the API key of your realm');
+  if (apiKey.trim() === '')
+    throw invalid('apiKey', 'is blank: set it to the API key of your realm');
+  if (!/^[\x21-\x7e]+$/.test(apiKey))
+    throw invalid(
+      'apiKey',
+      'has a space, a line break or a character outside ASCII in it, which no HTTP header can carry: copy the key again',
+    );
+  return apiKey;
+}
+
+function checkAccessPoints(accessPoints: unknown): readonly string[] {
+  if (accessPoints === undefined) return HOSTED_ACCESS_POINTS;
+  if (!Array.isArray(accessPoints))
+    throw invalid('accessPoints', 'must be an array of URLs');
+  if (accessPoints.length === 0)
+    throw invalid(
+      'accessPoints',
+      'is empty: name at least one URL, or leave the option out for the hosted ones',
+    );
+  return Object.freeze(
+    accessPoints.map((value, index) =>
+      checkAccessPoint(`accessPoints[${index}]`, value),
+    ),
+  );
+}
+
+function checkAccessPoint(name: string, value: unknown): string {
+  const url =
+    typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+    throw invalid(
+      name,
+      'must be an http or https URL, such as https://auth.example.com/v1/',
+    );
+  if (url.username || url.password)
+    throw invalid(
+      name,
+      'must not have a user name or password in it: the API key goes into apiKey',
+    );
+  if (url.search || url.hash)
+    throw invalid(name, 'must not have a query or fragment: end it at /v1/');
+  const path = url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`;
+  if (!path.endsWith('/v1/'))
+    throw invalid(
+      name,
+      'must end in /v1/, such as https://auth.example.com/v1/',
+    );
+  return url.origin + path;
+}
+
+function checkMs(name: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !(value > 0) || value > MAX_TIMEOUT_MS)
+    throw invalid(
+      name,
+      `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}`,
+    );
+  return value;
+}
+
+function checkMfa(mfa: MfaOptions | undefined): Readonly<MfaOptions> {
+  if (mfa === undefined) return Object.freeze({});
+  if (typeof mfa !== 'object' || mfa === null)
+    throw invalid('mfa', 'must be an object');
+  for (const name of ['userId', 'code'] as const)
+    if (mfa[name] !== undefined && typeof mfa[name] !== 'function')
+      throw invalid(
+        `mfa.${name}`,
+        `must be a function that takes the request and returns the ${name === 'code' ? 'code' : 'user’s id'}`,
+      );
+  return Object.freeze({ ...mfa });
+}
+
+function invalid(option: string, problem: string): Error {
+  return new Error(`GAuthifyModule: ${option} ${problem}.`);
+}

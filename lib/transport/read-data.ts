@@ -1,0 +1,43 @@
+import { plainToInstance } from 'class-transformer';
+import { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import { ServerError } from '../errors/server.error.js';
+import { isObject } from './answer.js';
+
+/** Reads a user. @throws ServerError where `data` is none */
+export function readUser(data: unknown): GAuthifyUser {
+  const raw = readObject(data);
+  const user = plainToInstance(GAuthifyUser, raw, {
+    excludeExtraneousValues: true,
+  });
+  // There for who asks for it, and no second copy of the secret for who prints
+  // or serialises the user.
+  Object.defineProperty(user, 'raw', { value: raw, enumerable: false });
+  return user;
+}
+
+/** Reads a list of users. @throws ServerError where `data` is none */
+export function readUsers(data: unknown): GAuthifyUser[] {
+  if (!Array.isArray(data)) throw unexpected(data);
+  return data.map(readUser);
+}
+
+/** Reads the list of error codes. @throws ServerError where `data` is none */
+export function readErrors(data: unknown): Record<string, string> {
+  return readObject(data) as Record<string, string>;
+}
+
+/** Whether a code was right: whatever is not plainly "yes" is "no". */
+export function readAuthenticated(data: unknown): boolean {
+  return isObject(data) && data['authenticated'] === true;
+}
+
+function readObject(data: unknown): Record<string, unknown> {
+  if (!isObject(data)) throw unexpected(data);
+  return data;
+}
+
+function unexpected(data: unknown): ServerError {
+  return new ServerError('GAuthify gave an unexpected answer.', {
+    responseBody: data,
+  });
+}
