@@ -1,0 +1,195 @@
+import 'reflect-metadata';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  Controller,
+  Get,
+  Inject,
+  Injectable,
+  Module,
+  UseGuards,
+  type DynamicModule,
+  type Type,
+} from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { Test } from '@nestjs/testing';
+import {
+  GAUTHIFY_MODULE_OPTIONS,
+  GAuthifyModule,
+  type GAuthifyModuleOptions,
+  type GAuthifyOptionsFactory,
+  type GAuthifyResolvedOptions,
+  GAuthifyService,
+  MfaGuard,
+} from 'nestjs-gauthify';
+
+const options: GAuthifyModuleOptions = {
+  apiKey: 'key-of-the-realm',
+  accessPoints: ['http://127.0.0.1:4000/v1'],
+};
+
+@Injectable()
+class Settings {
+  readonly options = options;
+}
+
+@Module({ providers: [Settings], exports: [Settings] })
+class SettingsModule {}
+
+@Injectable()
+class OptionsFactory implements GAuthifyOptionsFactory {
+  constructor(@Inject(Settings) private readonly settings: Settings) {}
+
+  createGAuthifyOptions(): Promise<GAuthifyModuleOptions> {
+    return Promise.resolve(this.settings.options);
+  }
+}
+
+@Module({
+  imports: [SettingsModule],
+  providers: [OptionsFactory],
+  exports: [OptionsFactory],
+})
+class OptionsFactoryModule {}
+
+const start = (...imports: (DynamicModule | Type)[]) =>
+  Test.createTestingModule({ imports }).compile();
+
+describe('the module', () => {
+  it.each<[string, (isGlobal?: boolean) => DynamicModule]>([
+    ['forRoot', (isGlobal) => GAuthifyModule.forRoot({ ...options, isGlobal })],
+    [
+      'forRootAsync with useFactory',
+      (isGlobal) =>
+        GAuthifyModule.forRootAsync({
+          isGlobal,
+          imports: [SettingsModule],
+          inject: [Settings],
+          useFactory: (settings: Settings) => settings.options,
+        }),
+    ],
+    [
+      'forRootAsync with useClass',
+      (isGlobal) =>
+        GAuthifyModule.forRootAsync({
+          isGlobal,
+          imports: [SettingsModule],
+          useClass: OptionsFactory,
+        }),
+    ],
+    [
+      'forRootAsync with useExisting',
+      (isGlobal) =>
+        GAuthifyModule.forRootAsync({
+          isGlobal,
+          imports: [OptionsFactoryModule],
+          useExisting: OptionsFactory,
+        }),
+    ],
+  ])(
+    '%s gives the service, checked options and a guard',
+    async (_, configure) => {
+      @Controller()
+      class Guarded {
+        @Get()
+        @UseGuards(MfaGuard)
+        get(): void {}
+      }
+
+      @Module({ imports: [configure()], controllers: [Guarded] })
+      class Importing {}
+      const module = await start(Importing);
+      expect(module.get(GAuthifyService)).toBeInstanceOf(GAuthifyService);
+      expect(
+        module.get<GAuthifyResolvedOptions>(GAUTHIFY_MODULE_OPTIONS),
+      ).toMatchObject({
+        apiKey: options.apiKey,
+        accessPoints: ['http://127.0.0.1:4000/v1/'],
+        timeoutMs: 5000,
+      });
+      await module.close();
+
+      @Module({ controllers: [Guarded] })
+      class NotImporting {}
+      await expect(start(configure(), NotImporting)).rejects.toThrow(
+        /can't resolve dependencies of the MfaGuard/,
+      );
+      await (await start(configure(true), NotImporting)).close();
+    },
+  );
+
+  it('serves several realms side by side', async () => {
+    const realm = (name: string): DynamicModule => ({
+      module: class {},
+      imports: [GAuthifyModule.forRoot({ apiKey: `key-of-${name}` })],
+      providers: [
+        {
+          provide: name,
+          useFactory: ({ apiKey }: GAuthifyResolvedOptions) => apiKey,
+          inject: [GAUTHIFY_MODULE_OPTIONS],
+        },
+      ],
+    });
+    const module = await start(realm('staff'), realm('customers'));
+    expect(module.get('staff', { strict: false })).toBe('key-of-staff');
+    expect(module.get('customers', { strict: false })).toBe('key-of-customers');
+    await module.close();
+  });
+
+  it.each([
+    ['forRoot', () => GAuthifyModule.forRoot({ apiKey: '' })],
+    [
+      'forRootAsync',
+      () => GAuthifyModule.forRootAsync({ useFactory: () => ({ apiKey: '' }) }),
+    ],
+  ])('%s with a wrong option stops the application', async (_, configure) => {
+    await expect(start(configure())).rejects.toThrow(
+      'GAuthifyModule: apiKey is missing: set it to the API key of your realm.',
+    );
+  });
+});
+
+describe('with ConfigModule', () => {
+  const NAMES = ['GAUTHIFY_API_KEY', 'GAUTHIFY_ACCESS_POINTS'] as const;
+  afterEach(() => NAMES.forEach((name) => delete process.env[name]));
+
+  const fromEnvironment = () =>
+    start(
+      GAuthifyModule.forRootAsync({
+        imports: [ConfigModule.forRoot({ ignoreEnvFile: true })],
+        inject: [ConfigService],
+        useFactory: (config: ConfigService) => ({
+          apiKey: config.get<string>('GAUTHIFY_API_KEY', ''),
+          accessPoints: config
+            .get<string>('GAUTHIFY_ACCESS_POINTS')
+            ?.split(','),
+        }),
+      }),
+    );
+
+  it('is configured by environment variables', async () => {
+    process.env['GAUTHIFY_API_KEY'] = 'key-of-the-environment';
+    process.env['GAUTHIFY_ACCESS_POINTS'] =
+      'http://a.example/v1/, http://b.example/v1';
+    const module = await fromEnvironment();
+    expect(
+      module.get(GAUTHIFY_MODULE_OPTIONS, { strict: false }),
+    ).toMatchObject({
+      apiKey: 'key-of-the-environment',
+      accessPoints: ['http://a.example/v1/', 'http://b.example/v1/'],
+    });
+    await module.close();
+  });
+
+  it('asks the hosted service where no access point is named', async () => {
+    process.env['GAUTHIFY_API_KEY'] = 'key-of-the-environment';
+    const module = await fromEnvironment();
+    expect(
+      module.get<GAuthifyResolvedOptions>(GAUTHIFY_MODULE_OPTIONS).accessPoints,
+    ).toHaveLength(2);
+    await module.close();
+  });
+
+  it('does not start without a key', async () => {
+    await expect(fromEnvironment()).rejects.toThrow(/apiKey is missing/);
+  });
+});
