@@ -59,8 +59,9 @@ export class HttpWire implements OnModuleInit {
 
   /** Takes the slash at the end away, and encodes an id that is not encoded. */
   private normalizeUrl(url: string): string {
-    if (!url.startsWith(this.prefix)) return url;
-    const [, path, query] = /^([^?]*?)\/*(\?.*)?$/s.exec(url)!;
+    const inner = url.slice(this.prefix.length);
+    if (!url.startsWith(this.prefix) || /^\/*(\?|$)/.test(inner)) return url;
+    const [, path, query] = /^([^?]*[^?/])\/*(\?.*)?$/s.exec(url)!;
     const users = `${this.prefix}users/`;
     if (!path!.startsWith(users)) return `${path}${query ?? ''}`;
     const id = decode(path!.slice(users.length));

@@ -66,16 +66,17 @@ function fromJson(body: string): RawParams {
   if (typeof value !== 'object' || Array.isArray(value))
     throw invalidBody('The JSON body must be an object');
   const params: RawParams = Object.create(null) as RawParams;
-  for (const [name, member] of Object.entries(value))
-    // Kept flat: what is nested is `meta`, which a string may hold as well.
-    params[name] =
-      typeof member === 'object' && member !== null
-        ? nested(member as object)
-        : member;
+  for (const [name, member] of Object.entries(value)) {
+    const isNested = typeof member === 'object' && member !== null;
+    // Only `meta` may be nested. Anything else is told by its validator, and
+    // not walked through: it may be thousands of levels deep.
+    if (!isNested) params[name] = member;
+    else params[name] = name === 'meta' ? toJson(member as object) : {};
+  }
   return params;
 }
 
-function nested(value: object): string {
+function toJson(value: object): string {
   try {
     return JSON.stringify(value);
   } catch {

@@ -7,10 +7,11 @@ import {
   Param,
   Post,
   Res,
+  StreamableFile,
   UseFilters,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { toBuffer, toDataURL } from 'qrcode';
+import { toBuffer, toString } from 'qrcode';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { CheckService } from '../codes/check.service.js';
 import { otpauthUri, toBase32 } from '../codes/otp.js';
@@ -56,8 +57,7 @@ export class PagesController {
   ): Promise<void> {
     const user = await this.userOf('qr', id, signature);
     const png = await toBuffer(this.uri(user), { width: QR_WIDTH });
-    this.reply(response, 200, png, {
-      'Content-Type': 'image/png',
+    this.reply(response, 200, new StreamableFile(png, { type: 'image/png' }), {
       'Cache-Control': 'no-store',
       'Referrer-Policy': 'no-referrer',
       'X-Content-Type-Options': 'nosniff',
@@ -170,7 +170,7 @@ export class PagesController {
         user.last_step > 0
           ? undefined
           : {
-              qrCode: await toDataURL(this.uri(user), { width: QR_WIDTH }),
+              qrCode: await svgDataUrl(this.uri(user)),
               key: toBase32(openTotpSecret(this.keyring, user)),
             },
     };
@@ -184,7 +184,7 @@ export class PagesController {
   private reply(
     response: unknown,
     status: number,
-    body: string | Buffer,
+    body: string | StreamableFile,
     headers: Record<string, string>,
   ): void {
     const { httpAdapter } = this.adapterHost;
@@ -192,4 +192,10 @@ export class PagesController {
       httpAdapter.setHeader(response, name, value);
     httpAdapter.reply(response, body, status);
   }
+}
+
+/** An image a page can carry in itself; a fifth of the work of a PNG. */
+async function svgDataUrl(text: string): Promise<string> {
+  const svg = await toString(text, { type: 'svg' });
+  return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
 }

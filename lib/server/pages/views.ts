@@ -3,7 +3,7 @@ import { layout } from './layout.js';
 
 /** What a person needs to enrol; nobody who already did is shown it again. */
 export interface Enrolment {
-  /** data: URL of a PNG */
+  /** data: URL of an image */
   qrCode: string;
   /** base32 */
   key: string;
