@@ -1,3 +1,4 @@
+import { sqliteFile } from './database/open-database.js';
 import { parseEncryptionKeys } from './database/parse-encryption-keys.js';
 import type { GAuthifyServerOptions, RealmKey } from './server-options.js';
 import { settingsOf } from './settings.js';
@@ -43,6 +44,7 @@ export function optionsFromEnvironment(
     smtp: parseSmtp(env),
   };
   settingsOf(options);
+  sqliteFile(options.database);
   return options;
 }
 

@@ -5,7 +5,7 @@ import { openTotpSecret } from '../users/user-secrets.js';
 import { createEncryptionKey, readOrCreateKeyFile } from './key-file.js';
 import { Keyring } from './keyring.js';
 import { sqliteFile } from './open-database.js';
-import type { Database } from './schema.js';
+import type { Database, UserRow } from './schema.js';
 
 /**
  * The keyring of the options, or of the key file beside the SQLite file.
@@ -17,30 +17,41 @@ export async function createKeyring(
   settings: ServerSettings,
   db: Database,
 ): Promise<Keyring> {
-  const keyring = new Keyring(keysOf(options, settings));
-  const user = await db
-    .selectFrom('users')
-    .selectAll()
-    .limit(1)
-    .executeTakeFirst();
-  if (user) {
-    try {
-      openTotpSecret(keyring, user);
-    } catch (error) {
-      await db.destroy();
-      throw new StartError(
-        `The database was encrypted with other keys than those given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database`,
-        { cause: error },
-      );
-    }
+  try {
+    const user = await db
+      .selectFrom('users')
+      .selectAll()
+      .limit(1)
+      .executeTakeFirst();
+    const keyring = new Keyring(keysOf(options, settings, !user));
+    if (user) checkKeys(keyring, user);
+    return keyring;
+  } catch (error) {
+    // Nest does not call the shutdown hooks of what never started.
+    await db.destroy();
+    throw error;
   }
-  return keyring;
 }
 
-function keysOf(options: GAuthifyServerOptions, { database }: ServerSettings) {
+function checkKeys(keyring: Keyring, user: UserRow): void {
+  try {
+    openTotpSecret(keyring, user);
+  } catch (error) {
+    throw new StartError(
+      'The database was encrypted with other keys than those given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database',
+      { cause: error },
+    );
+  }
+}
+
+function keysOf(
+  options: GAuthifyServerOptions,
+  { database }: ServerSettings,
+  isNew: boolean,
+) {
   if (options.encryptionKeys?.length) return options.encryptionKeys;
   const file = sqliteFile(database);
   return file === ':memory:'
     ? [createEncryptionKey()]
-    : readOrCreateKeyFile(`${file}.key`);
+    : readOrCreateKeyFile(`${file}.key`, isNew);
 }

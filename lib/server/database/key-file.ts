@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { EncryptionKey } from '../server-options.js';
 import { StartError } from '../start-error.js';
 import { parseEncryptionKeys } from './parse-encryption-keys.js';
@@ -15,9 +15,17 @@ export function createEncryptionKey(): EncryptionKey {
 /**
  * The keys in a key file; one is made where there is no file.
  *
+ * @param isNew whether nothing was encrypted yet: else a missing file is a lost one
  * @throws StartError where the file cannot be read or written, others can read it, or it holds no keys
  */
-export function readOrCreateKeyFile(path: string): EncryptionKey[] {
+export function readOrCreateKeyFile(
+  path: string,
+  isNew = true,
+): EncryptionKey[] {
+  if (!isNew && !existsSync(path))
+    throw new StartError(
+      `The encryption key file ${path} is missing, and the database was encrypted with it: restore it`,
+    );
   const made = createEncryptionKey();
   try {
     // `wx`: of two processes that start at once, one makes the file, the other reads it.

@@ -1,0 +1,179 @@
+import 'reflect-metadata';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  Body,
+  Controller,
+  Get,
+  type INestApplication,
+  Module,
+  Post,
+} from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import {
+  type GAuthifyServerOptions,
+  GAuthifyServerModule,
+} from 'nestjs-gauthify/server';
+import { adapter, ADAPTERS } from '../helpers/api.js';
+
+const KEY = 'k'.repeat(32);
+const AUTH = { authorization: KEY };
+
+@Controller('v1')
+class OwnController {
+  @Get('users')
+  own() {
+    return 'own users';
+  }
+
+  @Post('echo')
+  echo(@Body() body: unknown) {
+    return body;
+  }
+}
+
+@Module({ controllers: [OwnController] })
+class OwnModule {}
+
+let app: INestApplication | undefined;
+afterEach(() => app?.close());
+
+const folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function start(
+  name: (typeof ADAPTERS)[number],
+  options: GAuthifyServerOptions & { path?: string },
+): Promise<string> {
+  const module = await Test.createTestingModule({
+    imports: [
+      GAuthifyServerModule.forRoot({
+        apiKeys: [{ realm: 'a', key: KEY }],
+        ...options,
+      }),
+      ...(options.path ? [OwnModule] : []),
+    ],
+  }).compile();
+  app = module.createNestApplication(await adapter(name), { logger: false });
+  await app!.listen(0, '127.0.0.1');
+  return await app!.getUrl();
+}
+
+/** The JSON of an answer. */
+async function fetchJson(url: string, init?: RequestInit): Promise<any> {
+  return await (await fetch(url, init)).json();
+}
+
+const create = (url: string) =>
+  fetchJson(`${url}users/`, {
+    method: 'POST',
+    headers: AUTH,
+    body: new URLSearchParams({ unique_id: 'jane', display_name: 'Jane' }),
+  });
+
+describe.each(ADAPTERS)('inside an application on %s', (name) => {
+  it('is mounted where it is told, and leaves the application’s own routes alone', async () => {
+    const url = await start(name, {
+      database: 'sqlite::memory:',
+      path: '/gauthify/',
+    });
+    expect(await (await fetch(`${url}/v1/users`)).text()).toBe('own users');
+    const echo = await fetch(`${url}/v1/echo`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"a":{"b":1}}',
+    });
+    expect(await echo.json()).toEqual({ a: { b: 1 } });
+    const { data } = await create(`${url}/gauthify/v1/`);
+    expect(data.qr_url).toMatch(`${url}/gauthify/v1/qr/`);
+    expect((await fetch(data.qr_url)).status).toBe(200);
+    expect((await fetch(data.ez_url)).status).toBe(200);
+    const missing = await fetch(`${url}/gauthify/v1/nope/`, { headers: AUTH });
+    expect(await missing.json()).toMatchObject({
+      error_code: 'path_not_found',
+    });
+    const own = await fetch(`${url}/nope`);
+    expect(await own.json()).toMatchObject({ message: 'Cannot GET /nope' });
+  });
+
+  it('writes URLs with the public address it is given', async () => {
+    const url = await start(name, {
+      database: 'sqlite::memory:',
+      publicUrl: 'https://mfa.example.com/x/',
+    });
+    const { data } = await create(`${url}/v1/`);
+    expect(data.ez_url).toMatch('https://mfa.example.com/x/v1/ez/');
+  });
+
+  it('keeps users and secrets in a file', async () => {
+    const options = { database: `sqlite:${join(folder, `${name}.sqlite`)}` };
+    const before = await create(`${await start(name, options)}/v1/`);
+    await app!.close();
+    const url = await start(name, {
+      ...options,
+      publicUrl: new URL(before.data.qr_url).origin,
+    });
+    const after = await fetchJson(`${url}/v1/users/jane/`, { headers: AUTH });
+    expect(after.data).toEqual(before.data);
+  });
+});
+
+describe('does not start', () => {
+  it.each<[string, GAuthifyServerOptions, RegExp]>([
+    [
+      'with a database in a folder that does not exist',
+      { database: `sqlite:${folder}/no/x.sqlite` },
+      /DATABASE_URL.*could not be opened/,
+    ],
+    [
+      'with a folder as database',
+      { database: `sqlite:${folder}` },
+      /DATABASE_URL.*could not be opened/,
+    ],
+    [
+      'with a key that is too short',
+      { apiKeys: [{ realm: 'a', key: 'x' }] },
+      /GAUTHIFY_API_KEYS/,
+    ],
+    [
+      'with an unknown security option',
+      { security: { attempts: 5 } as object },
+      /security\.attempts/,
+    ],
+    [
+      'with a wrong number',
+      { security: { freeAttempts: 0 } },
+      /security\.freeAttempts/,
+    ],
+  ])('%s', async (_, options, message) => {
+    await expect(
+      start('fastify', { database: 'sqlite::memory:', ...options }),
+    ).rejects.toThrow(message);
+  });
+
+  it('with a file that is no database', async () => {
+    const file = join(folder, 'text.sqlite');
+    writeFileSync(
+      file,
+      'not a database, but long enough to look like something '.repeat(40),
+    );
+    await expect(
+      start('fastify', { database: `sqlite:${file}` }),
+    ).rejects.toThrow(/file is not a database/);
+  });
+
+  it('with other keys than the database was written with', async () => {
+    const database = `sqlite:${join(folder, 'keys.sqlite')}`;
+    await create(`${await start('fastify', { database })}/v1/`);
+    await app!.close();
+    const encryptionKeys = [
+      { id: 'new', key: Buffer.alloc(32, 1).toString('base64') },
+    ];
+    await expect(
+      start('fastify', { database, encryptionKeys }),
+    ).rejects.toThrow(/key file .* is missing/);
+    rmSync(join(folder, 'keys.sqlite.key'));
+    await expect(start('fastify', { database })).X
+});
