@@ -30,6 +30,6 @@ export type {
   QuickTestOptions,
   QuickTestStep,
 } from './interfaces/quick-test.interface.js';
-export { MfaGuard, type MfaHttp } from './mfa/mfa.guard.js';
+export { MfaGuard, type MfaHttp, type MfaRequest } from './mfa/mfa.guard.js';
 export type { MfaDenialCode } from './mfa/mfa-denials.js';
 export type { GAuthifyResolvedOptions } from './transport/normalize-options.js';

@@ -16,10 +16,17 @@ import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js'
 import { describeOutage } from './describe-outage.js';
 import { challenge, denial, type MfaDenialCode } from './mfa-denials.js';
 
-/** Request and response of whatever HTTP adapter the application runs on. */
+/** What `MfaGuard` reads of a request, of whatever HTTP adapter the application runs on. */
+export interface MfaRequest {
+  headers: Record<string, unknown>;
+  /** Put there by whatever signs people in. */
+  user?: { id?: unknown; sub?: unknown } | null;
+}
+
+/** A request, and the response which `MfaGuard` sets headers of. */
 export interface MfaHttp {
-  request: any;
-  response: any;
+  request: MfaRequest;
+  response: unknown;
 }
 
 /**
@@ -80,17 +87,20 @@ export class MfaGuard implements CanActivate {
         `MfaGuard works with HTTP, not with ${context.getType()}: take it off this handler, or override its getHttp().`,
       );
     const http = context.switchToHttp();
-    return { request: http.getRequest(), response: http.getResponse() };
+    return {
+      request: http.getRequest<MfaRequest>(),
+      response: http.getResponse<unknown>(),
+    };
   }
 
   /** The signed-in user's `unique_id`. A number counts as text; what is no text counts as nobody. */
-  protected getUserId(request: MfaHttp['request']): unknown {
+  protected getUserId(request: MfaRequest): unknown {
     if (this.options.mfa.userId) return this.options.mfa.userId(request);
     return request.user?.id ?? request.user?.sub;
   }
 
   /** The code the request brings; `undefined`, `null` or blank where there is none. */
-  protected getCode(request: MfaHttp['request']): unknown {
+  protected getCode(request: MfaRequest): unknown {
     if (this.options.mfa.code) return this.options.mfa.code(request);
     return request.headers['x-mfa-code'];
   }
