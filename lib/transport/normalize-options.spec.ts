@@ -4,8 +4,7 @@ import type { GAuthifyModuleOptions } from '../interfaces/gauthify-module-option
 import { HOSTED_ACCESS_POINTS, normalizeOptions } from './normalize-options.js';
 
 const KEY = 'key-of-the-realm';
-const options = (given: object) =>
-  normalizeOptions({ apiKey: KEY, ...given } as GAuthifyModuleOptions);
+const options = (given: object) => normalizeOptions({ apiKey: KEY, ...given });
 
 it('fills in defaults', () => {
   expect(options({})).toEqual({

@@ -28,8 +28,8 @@ export interface AccessPoint {
   /** Every request so far. */
   seen: SeenRequest[];
   /** Resolves with the socket of the next request, once the request is there. */
-  nextSocket(): Promise<Socket>;
-  close(): Promise<void>;
+  nextSocket: () => Promise<Socket>;
+  close: () => Promise<void>;
 }
 
 export async function startAccessPoint(respond: Respond): Promise<AccessPoint> {
