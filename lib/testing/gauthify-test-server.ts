@@ -105,5 +105,5 @@ export class GAuthifyTestServer {
 
 async function defaultAdapter(): Promise<AbstractHttpAdapter> {
   const { FastifyAdapter } = await import('@nestjs/platform-fastify');
-  return new FastifyAdapter() as unknown as AbstractHttpAdapter;
+  return new FastifyAdapter();
 }

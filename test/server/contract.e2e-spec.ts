@@ -275,7 +275,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
       undefined,
       {
         ...(body === undefined ? {} : { body }),
-        headers: { 'content-type': type! },
+        headers: { 'content-type': type },
       },
     );
     expect(answer.status).toBe(200);

@@ -57,8 +57,8 @@ async function start(
     ],
   }).compile();
   app = module.createNestApplication(await adapter(name), { logger: false });
-  await app!.listen(0, '127.0.0.1');
-  return await app!.getUrl();
+  await app.listen(0, '127.0.0.1');
+  return await app.getUrl();
 }
 
 /** The JSON of an answer. */
@@ -173,7 +173,7 @@ describe('does not start', () => {
     ];
     await expect(
       start('fastify', { database, encryptionKeys }),
-    ).rejects.toThrow(/key file .* is missing/);
+    ).rejects.toThrow(/encrypted with other keys/);
     rmSync(join(folder, 'keys.sqlite.key'));
     await expect(start('fastify', { database })).rejects.toThrow(
       /key file .* is missing/,

@@ -21,6 +21,12 @@ export interface FailureEnvelope extends Stamp {
   http_status: number;
 }
 
+const OWN = {
+  path: 'path_not_found',
+  body: 'invalid_body',
+  server: '500',
+} as const satisfies Record<string, ErrorCode>;
+
 const stamp = (timeMs: number): Stamp => ({
   request_id: randomBytes(16).toString('hex'),
   server_time: new Date(timeMs).toISOString(),
@@ -32,7 +38,7 @@ export function success(data: unknown, timeMs: number): SuccessEnvelope {
 
 /** What a caller is told of an error: of one that is not ours, nothing. */
 export function failure(error: unknown, timeMs: number): FailureEnvelope {
-  const told = (message: string, code: ErrorCode | string, status: number) => ({
+  const told = (message: string, code: string, status: number) => ({
     error_message: message,
     error_code: code,
     http_status: status,
@@ -41,8 +47,8 @@ export function failure(error: unknown, timeMs: number): FailureEnvelope {
   if (isGAuthifyError(error))
     return told(error.message, error.errorCode, error.getStatus());
   if (error instanceof HttpException && error.getStatus() === 404)
-    return told('There is nothing at this path', 'path_not_found', 404);
+    return told('There is nothing at this path', OWN.path, 404);
   if (error instanceof HttpException && error.getStatus() < 500)
-    return told('The request could not be read', 'invalid_body', 406);
-  return told('The server failed', '500', 500);
+    return told('The request could not be read', OWN.body, 406);
+  return told('The server failed', OWN.server, 500);
 }

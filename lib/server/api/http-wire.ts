@@ -29,8 +29,9 @@ export class HttpWire implements OnModuleInit {
     this.prefix = `${mountPath}/v1/`;
     // Here and not in `onModuleInit`: the body must be ours before the
     // application's own parsers see it. In tests the adapter comes later.
-    const useMiddleware = () =>
+    const useMiddleware = () => {
       this.adapterHost.httpAdapter.use(this.middleware);
+    };
     if (adapterHost.httpAdapter) useMiddleware();
     else adapterHost.init$.subscribe(useMiddleware);
   }

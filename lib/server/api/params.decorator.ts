@@ -19,7 +19,7 @@ const toDto: PipeTransform = {
   transform(raw: unknown, { metatype }: ArgumentMetadata): unknown {
     if (raw instanceof ParameterError) throw raw;
     const type = metatype as ClassConstructor<object>;
-    const parsed = parseDto(type, (raw ?? {}) as object);
+    const parsed = parseDto(type, raw ?? {});
     if (parsed.value) return parsed.value;
     throw new ParameterError(
       parsed.problems

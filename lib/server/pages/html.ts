@@ -16,8 +16,8 @@ const ENTITIES: Record<string, string> = {
 function render(value: Value): string {
   if (value === false || value === undefined) return '';
   if (value instanceof Html) return value.text;
-  if (Array.isArray(value)) return value.map(render).join('');
-  return String(value as string).replace(/[&<>"']/g, (char) => ENTITIES[char]!);
+  if (typeof value === 'object') return value.map(render).join('');
+  return String(value).replace(/[&<>"']/g, (char) => ENTITIES[char]!);
 }
 
 /** Template tag that escapes what is put in; `false` and `undefined` are nothing. */
