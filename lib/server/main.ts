@@ -15,10 +15,12 @@ async function main(): Promise<void> {
   const app = await NestFactory.create<NestFastifyApplication>(
     GAuthifyServerModule.forRoot(options),
     new FastifyAdapter(),
-    { abortOnError: false, logger: ['error', 'warn', 'fatal'] },
+    // Until it runs, what goes wrong is told below, in one sentence.
+    { abortOnError: false, logger: false },
   );
   app.enableShutdownHooks();
   await app.listen(port, host);
+  app.useLogger(['fatal', 'error', 'warn']);
   const firstKey = await app.get(ApiKeysService).createFirst();
   const print = (line: string) => process.stdout.write(`${line}\n`);
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);

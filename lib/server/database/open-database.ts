@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import BetterSqlite3 from 'better-sqlite3';
 import { StartError } from '../start-error.js';
@@ -44,6 +45,8 @@ export async function openDatabase(url: string): Promise<Database> {
 function openSqlite(file: string): BetterSqlite3.Database {
   let sqlite: BetterSqlite3.Database | undefined;
   try {
+    // For its owner alone; SQLite gives its journals the same mode.
+    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
     sqlite = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS });
     // WAL lets readers go on while one writes. `synchronous` stays FULL: a used
     // code must still be used after a power cut.

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+
+const PROGRAM = resolve('dist/server/main.js');
+
+let folder: string;
+let running: ChildProcess | undefined;
+beforeEach(() => {
+  if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
+  folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+});
+afterEach(async () => {
+  if (running && running.exitCode === null && running.signalCode === null) {
+    running.kill('SIGKILL');
+    await once(running, 'exit');
+  }
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs the program; resolves with what it printed once it printed `until`, or ended. */
+async function run(
+  environment: Record<string, string>,
+  until?: RegExp,
+): Promise<{ output: string; errors: string; code: number | null }> {
+  const child = spawn(process.execPath, [PROGRAM], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, PORT: '0', ...environment },
+  });
+  running = child;
+  let [output, errors] = ['', ''];
+  child.stderr.on('data', (data) => (errors += String(data)));
+  return await new Promise((done) => {
+    child.stdout.on('data', (data) => {
+      output += String(data);
+      if (until?.test(output)) done({ output, errors, code: null });
+    });
+    child.on('close', (code) => done({ output, errors, code }));
+  });
+}
+
+const READY = /access point (\S+)\n.*\n/;
+
+it('starts with nothing configured, makes a key once, keeps it, and ends on SIGTERM', async () => {
+  const first = await run({}, /shown this once: (\S+)\n/);
+  const key = /shown this once: (\S+)/.exec(first.output)![1]!;
+  expect(key).toMatch(/^[A-Z2-7]{32}$/);
+  const get = (output: string) =>
+    fetch(`${READY.exec(output)![1]}users/`, {
+      headers: { authorization: key },
+    });
+  expect((await get(first.output)).status).toBe(200);
+  for (const file of readdirSync(folder))
+    expect([
+      file,
+      (statSync(join(folder, file)).mode & 0o777).toString(8),
+    ]).toEqual([file, '600']);
+  running!.kill('SIGTERM');
+  const [, signal] = await once(running!, 'exit');
+  expect(signal === 'SIGTERM' || running!.exitCode === 0).toBe(true);
+
+  const second = await run({}, READY);
+  expect(second.output).not.toContain('API key');
+  expect((await get(second.output)).status).toBe(200);
+});
+
+it('takes keys from the environment, and makes none', async () => {
+  const key = 'k'.repeat(24);
+  const { output } = await run(
+    { GAUTHIFY_API_KEYS: `shop:${key}`, DATABASE_URL: 'sqlite::memory:' },
+    READY,
+  );
+  expect(output).not.toContain(key);
+  const users = await fetch(`${READY.exec(output)![1]}users`, {
+    headers: { authorization: key },
+  });
+  expect(users.status).toBe(200);
+});
+
+it('says in one sentence that the port is in use, and exits with 1', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  try {
+    const { errors, code } = await run({ PORT: String(port) });
+    expect(errors).toBe(
+      'gauthify-server: PORT is in use: stop what listens there, or set another PORT\n',
+    );
+    expect(code).toBe(1);
+  } finally {
+    other.close();
+  }
+});
+
+it.each([
+  [{ PORT: 'x' }, /^gauthify-server: PORT must be [^\n]+\n$/],
+  [
+    { HOST: '203.0.113.7' },
+    /^gauthify-server: HOST is not an address of this machine\n$/,
+  ],
+  [
+    { DATABASE_URL: 'sqlite:no/such/folder.sqlite' },
+    /^gauthify-server: DATABASE_URL [^\n]+\n$/,
+  ],
+  [
+    { GAUTHIFY_API_KEYS: 'nonsense' },
+    /^gauthify-server: GAUTHIFY_API_KEYS [^\n]+\n$/,
+  ],
+])(
+  'says in one sentence what is wrong with %j',
+  async (environment, sentence) => {
+    const { errors, output, code } = await run(
+      environment as unknown as Record<string, string>,
+    );
+    expect(errors).toMatch(sentence);
+    expect(output).toBe('');
+    expect(code).toBe(1);
+  },
+);
