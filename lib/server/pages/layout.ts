@@ -13,7 +13,7 @@ code { font: 1.05rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; }
 label { display: block; font-weight: 600; }
 input, button { font: inherit; width: 100%; padding: .7rem; margin-top: .4rem; border-radius: .5rem; }
 input { border: 1px solid var(--line); font-size: 1.25rem; letter-spacing: .15em; background: transparent; color: inherit; }
-button { border: 0; background: var(--accent); color: Canvas; font-weight: 600; cursor: pointer; }
+button { border: 0; margin-top: .9rem; background: var(--accent); color: Canvas; font-weight: 600; cursor: pointer; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 [role=alert] { border-left: 4px solid var(--bad); padding: .5rem .75rem; }
 li { margin-bottom: .6rem; }
