@@ -1,0 +1,58 @@
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  HttpException,
+} from '@nestjs/common';
+import type { Response } from 'express';
+import { type MfaDenialCode, RateLimitError } from 'nestjs-gauthify';
+import type { Account } from '../accounts/accounts.service.js';
+import { CodePage } from './code.page.js';
+import { PageFilter } from './page.filter.js';
+import type { SignedInRequest } from './session.js';
+
+/** Turns what `MfaGuard` throws into the form again, with a sentence why. */
+@Catch(HttpException)
+export class MfaFilter implements ExceptionFilter<HttpException> {
+  constructor(private readonly codePage: CodePage) {}
+
+  async catch(error: HttpException, host: ArgumentsHost): Promise<void> {
+    const http = host.switchToHttp();
+    const { account } = http.getRequest<SignedInRequest>();
+    try {
+      await this.codePage.show(http.getResponse<Response>(), account, {
+        status: error.getStatus(),
+        problem: sentenceOf(error, account),
+      });
+    } catch (failure) {
+      // Nothing catches what a filter throws.
+      new PageFilter().catch(failure, host);
+    }
+  }
+}
+
+function sentenceOf({ errorCode, cause }: HttpException, account: Account) {
+  switch (errorCode as MfaDenialCode) {
+    case 'mfa_required':
+      return 'Enter the code.';
+    case 'mfa_invalid_code':
+      return 'That code is not right, or was used before. Enter the next one.';
+    case 'mfa_too_many_attempts':
+      return waitSentence(cause);
+    case 'mfa_enrollment_required':
+      return account.enrolled
+        ? 'GAuthify does not know this account any more: its database was lost or replaced. Nobody can be let in with it; register another.'
+        : 'Set up your authenticator app first, then enter its code.';
+    // Who is not signed in was sent to the sign-in page before.
+    case 'mfa_not_signed_in':
+    case 'mfa_unavailable':
+      return 'Codes cannot be checked now. Try again in a moment.';
+  }
+}
+
+function waitSentence(cause: unknown): string {
+  const { errorCode, retryAfterSeconds } = cause as RateLimitError;
+  if (errorCode === 'user_locked')
+    return 'This account is locked after too many wrong codes. Only whoever runs this site can open it.';
+  return `There were too many wrong codes. Try again in ${retryAfterSeconds ?? 60} seconds.`;
+}

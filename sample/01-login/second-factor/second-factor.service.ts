@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import {
+  GAuthifyService,
+  type GAuthifyUser,
+  NotFoundError,
+} from 'nestjs-gauthify';
+import type { Channel } from 'nestjs-gauthify/server';
+import { firstValueFrom } from 'rxjs';
+import type { Account } from '../accounts/accounts.service.js';
+
+type Person = Omit<Account, 'enrolled'>;
+
+/** What a person needs to set up their authenticator app. */
+export interface Enrolment {
+  /** `data:` URL of a PNG */
+  qrCode: string;
+  /** base32, in groups of four */
+  key: string;
+}
+
+/** The calls of GAuthify that the sample makes itself. Codes are checked by `MfaGuard`. */
+@Injectable()
+export class SecondFactorService {
+  constructor(private readonly gauthify: GAuthifyService) {}
+
+  create({ id, name, email, phone }: Person): Promise<GAuthifyUser> {
+    return firstValueFrom(
+      this.gauthify.createUser({
+        uniqueId: id,
+        displayName: name,
+        email,
+        smsNumber: phone,
+        voiceNumber: phone,
+      }),
+    );
+  }
+
+  async remove(id: string): Promise<void> {
+    await firstValueFrom(this.gauthify.deleteUser(id));
+  }
+
+  /** The secret. Only for an account that is not enrolled. */
+  async enrolment(account: Account): Promise<Enrolment> {
+    if (account.enrolled) throw new Error('The secret is not shown again');
+    const { qrUrl, key } = await this.findOrCreate(account);
+    // Whoever has this URL can enrol, also later: the browser gets the picture alone.
+    const png = Buffer.from(await (await fetch(qrUrl)).arrayBuffer());
+    return {
+      qrCode: `data:image/png;base64,${png.toString('base64')}`,
+      key: key.replace(/.{4}(?=.)/g, '$& '),
+    };
+  }
+
+  async send({ id }: Account, channel: Channel): Promise<void> {
+    const send = {
+      email: () => this.gauthify.sendEmail(id),
+      sms: () => this.gauthify.sendSms(id),
+      voice: () => this.gauthify.sendVoice(id),
+    };
+    await firstValueFrom(send[channel]());
+  }
+
+  /** Who has not enrolled loses nothing if GAuthify's database was lost. */
+  private findOrCreate(account: Account): Promise<GAuthifyUser> {
+    return firstValueFrom(this.gauthify.getUser(account.id)).catch(
+      (error: unknown) => {
+        if (error instanceof NotFoundError) return this.create(account);
+        throw error;
+      },
+    );
+  }
+}
