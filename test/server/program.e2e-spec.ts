@@ -120,9 +120,7 @@ it.each([
 ])(
   'says in one sentence what is wrong with %j',
   async (environment, sentence) => {
-    const { errors, output, code } = await run(
-      environment as unknown as Record<string, string>,
-    );
+    const { errors, output, code } = await run(environment);
     expect(errors).toMatch(sentence);
     expect(output).toBe('');
     expect(code).toBe(1);
