@@ -8,8 +8,15 @@ import {
   type OPTIONS_TYPE,
 } from './gauthify.module-definition.js';
 import { GAuthifyService } from './gauthify.service.js';
+import { MfaEvents } from './mfa/mfa-events.js';
+import { MfaMethods } from './mfa/mfa-methods.js';
+import { MfaProofs } from './mfa/mfa-proofs.js';
+import { MfaService } from './mfa/mfa.service.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
-import { normalizeOptions } from './transport/normalize-options.js';
+import {
+  type GAuthifyResolvedOptions,
+  normalizeOptions,
+} from './transport/normalize-options.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -26,10 +33,19 @@ import { normalizeOptions } from './transport/normalize-options.js';
       useFactory: normalizeOptions,
       inject: [GAUTHIFY_GIVEN_OPTIONS],
     },
+    {
+      provide: MfaProofs,
+      useFactory: ({ mfa }: GAuthifyResolvedOptions) =>
+        mfa.proof && MfaProofs.create(mfa.proof),
+      inject: [GAUTHIFY_MODULE_OPTIONS],
+    },
     GAuthifyTransport,
     GAuthifyService,
+    MfaEvents,
+    MfaMethods,
+    MfaService,
   ],
-  exports: [GAuthifyService, GAUTHIFY_MODULE_OPTIONS],
+  exports: [GAuthifyService, GAUTHIFY_MODULE_OPTIONS, MfaService, MfaEvents],
 })
 export class GAuthifyModule extends ConfigurableModuleClass {
   /**

@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { catchError, defer, map, of, type Observable } from 'rxjs';
 import { CheckAuthDto } from './dto/check-auth.dto.js';
+import type { CheckResult } from './dto/check-result.dto.js';
 import { CreateUserDto } from './dto/create-user.dto.js';
 import type { GAuthifyUser } from './dto/gauthify-user.dto.js';
 import { SendEmailDto } from './dto/send-email.dto.js';
@@ -8,8 +9,6 @@ import { SendSmsDto } from './dto/send-sms.dto.js';
 import { SendVoiceDto } from './dto/send-voice.dto.js';
 import { TokenDto } from './dto/token.dto.js';
 import { UpdateUserDto } from './dto/update-user.dto.js';
-import { ApiKeyError } from './errors/api-key.error.js';
-import { ServerError } from './errors/server.error.js';
 import type { CheckAuthOptions } from './interfaces/check-auth-options.interface.js';
 import type {
   QuickTestOptions,
@@ -20,8 +19,9 @@ import {
   GAuthifyTransport,
   type WireCall,
 } from './transport/gauthify.transport.js';
+import { isVerifierFailure } from './errors/is-verifier-failure.js';
 import {
-  readAuthenticated,
+  readCheckResult,
   readErrors,
   readUser,
   readUsers,
@@ -146,11 +146,9 @@ export class GAuthifyService {
     authCode: string,
     { safeMode = false }: CheckAuthOptions = {},
   ): Observable<boolean> {
-    const authenticated$ = this.call(() => ({
-      method: 'POST',
-      path: 'check/',
-      params: toParams(CheckAuthDto, { uniqueId, authCode }),
-    })).pipe(map(readAuthenticated));
+    const authenticated$ = this.check(uniqueId, authCode).pipe(
+      map(({ authenticated }) => authenticated),
+    );
     if (safeMode !== true) return authenticated$;
     return authenticated$.pipe(
       catchError((error: unknown) => {
@@ -161,6 +159,19 @@ export class GAuthifyService {
         return of(true);
       }),
     );
+  }
+
+  /**
+   * As {@link checkAuth}, and says which kind of code it was: `method` is
+   * `null` where the code was wrong, and where GAuthify does not say (the hosted
+   * service does not).
+   */
+  check(uniqueId: string, authCode: string): Observable<CheckResult> {
+    return this.call(() => ({
+      method: 'POST',
+      path: 'check/',
+      params: toParams(CheckAuthDto, { uniqueId, authCode }),
+    })).pipe(map((data) => readCheckResult(uniqueId, data)));
   }
 
   /**
@@ -221,11 +232,4 @@ export class GAuthifyService {
   private call(prepare: () => WireCall): Observable<unknown> {
     return defer(() => this.transport.call(prepare()));
   }
-}
-
-/** Whether GAuthify, and not what the person sent, is why there is no answer. */
-function isVerifierFailure(error: unknown): error is ServerError | ApiKeyError {
-  if (error instanceof ApiKeyError) return true;
-  // 400 is GAuthify's word on this very request, so the person may be its cause.
-  return error instanceof ServerError && error.httpStatus !== 400;
 }

@@ -25,11 +25,28 @@ export { GAuthifyService } from './gauthify.service.js';
 export type { CheckAuthOptions } from './interfaces/check-auth-options.interface.js';
 export type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
 export type { GAuthifyOptionsFactory } from './interfaces/gauthify-options-factory.interface.js';
-export type { MfaOptions } from './interfaces/mfa-options.interface.js';
+export type {
+  MfaEvent,
+  MfaEventType,
+} from './interfaces/mfa-event.interface.js';
+export type {
+  MfaOptions,
+  MfaProofOptions,
+  MfaRoutesOption,
+  MfaVerification,
+  RequireMfaOptions,
+} from './interfaces/mfa-options.interface.js';
 export type {
   QuickTestOptions,
   QuickTestStep,
 } from './interfaces/quick-test.interface.js';
-export { MfaGuard, type MfaHttp, type MfaRequest } from './mfa/mfa.guard.js';
-export type { MfaDenialCode } from './mfa/mfa-denials.js';
+export type {
+  MfaDenialBody,
+  MfaDenialCode,
+  MfaDenialDetails,
+} from './mfa/mfa-denials.js';
+export type { MfaExchange, MfaRequest } from './mfa/mfa-exchange.js';
+export { MfaGuard } from './mfa/mfa.guard.js';
+export { type MfaChannel, MfaService } from './mfa/mfa.service.js';
+export { Mfa, RequireMfa, SkipMfa } from './mfa/require-mfa.decorator.js';
 export type { GAuthifyResolvedOptions } from './transport/normalize-options.js';

@@ -62,6 +62,13 @@ export class GAuthifyUser {
   @WireName('groups')
   groups!: unknown[];
 
+  /**
+   * Whether a code of the authenticator app was ever right since the secret was
+   * made; `undefined` from a server that does not say (the hosted service).
+   */
+  @WireName('enrolled')
+  enrolled?: boolean;
+
   /** The user exactly as received, with fields this version does not know. */
   @Exclude({ toPlainOnly: true })
   raw!: Record<string, unknown>;

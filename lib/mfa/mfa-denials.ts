@@ -1,4 +1,4 @@
-import { HttpException } from '@nestjs/common';
+import type { AuthMethod } from '../dto/check-result.dto.js';
 
 /**
  * Why `MfaGuard` let nobody in: `code` of the body it answers with, for
@@ -12,6 +12,25 @@ export type MfaDenialCode =
   | 'mfa_too_many_attempts'
   | 'mfa_unavailable';
 
+/** What is thrown: the body of an HTTP answer, `error` of a WebSocket or microservice exception. */
+export interface MfaDenialBody {
+  statusCode: number;
+  code: MfaDenialCode;
+  message: string;
+  /** Of `mfa_required`: what this user can be asked for here; absent where GAuthify could not be asked. */
+  methods?: readonly AuthMethod[];
+  /** Oldest second factor that counts here; absent where any that is remembered does. */
+  maxAgeSeconds?: number;
+  /** Of `mfa_too_many_attempts`, where GAuthify said. */
+  retryAfterSeconds?: number;
+}
+
+/** What a denial names besides its code. */
+export type MfaDenialDetails = Pick<
+  MfaDenialBody,
+  'methods' | 'maxAgeSeconds' | 'retryAfterSeconds'
+>;
+
 /** Each denial's status and the sentence a person may be shown. */
 const DENIALS: Record<MfaDenialCode, [status: number, message: string]> = {
   mfa_not_signed_in: [401, 'Sign in first.'],
@@ -22,20 +41,26 @@ const DENIALS: Record<MfaDenialCode, [status: number, message: string]> = {
   mfa_unavailable: [503, 'Codes cannot be checked now. Try again later.'],
 };
 
-/** The exception of a denial; its body is `{ statusCode, code, message }`. */
-export function denial(code: MfaDenialCode, cause?: unknown): HttpException {
+export function denialBody(
+  code: MfaDenialCode,
+  details: MfaDenialDetails = {},
+): MfaDenialBody {
   const [statusCode, message] = DENIALS[code];
-  return new HttpException({ statusCode, code, message }, statusCode, {
-    cause,
-    errorCode: code,
-  });
+  return { statusCode, code, message, ...details };
 }
 
 /** `WWW-Authenticate` of a denial, which a 401 must have [RFC 9110 §15.5.2]. */
-export function challenge(code: MfaDenialCode): string | undefined {
-  const [status, message] = DENIALS[code];
-  if (status !== 401) return undefined;
+export function challengeHeader(body: MfaDenialBody): string | undefined {
+  if (body.statusCode !== 401) return undefined;
   // Not signed in at all is no matter of how strongly: a bare challenge.
-  if (code === 'mfa_not_signed_in') return 'Bearer';
-  return `Bearer error="insufficient_user_authentication", error_description="${message}"`;
+  if (body.code === 'mfa_not_signed_in') return 'Bearer';
+  // RFC 9470 §3
+  return [
+    'Bearer error="insufficient_user_authentication"',
+    `error_description="${body.message}"`,
+    `acr_values="${body.methods?.join(' ') || 'mfa'}"`,
+    ...(body.maxAgeSeconds === undefined
+      ? []
+      : [`max_age="${body.maxAgeSeconds}"`]),
+  ].join(', ');
 }

@@ -5,19 +5,24 @@ import { Test } from '@nestjs/testing';
 import { GAuthifyModule } from '../gauthify.module.js';
 import { MfaGuard } from './mfa.guard.js';
 
-// What it does with HTTP is in test/client/mfa-guard.e2e-spec.ts.
-it.each(['rpc', 'ws', 'graphql'])(
-  'says what to do where it is put on a handler of %s, and lets nobody in',
-  async (type) => {
-    const module = await Test.createTestingModule({
-      imports: [GAuthifyModule.forRoot({ apiKey: 'key' })],
-      providers: [MfaGuard],
-    }).compile();
-    const context = new ExecutionContextHost([{}, {}]);
-    context.setType(type);
-    await expect(module.get(MfaGuard).canActivate(context)).rejects.toThrow(
-      `MfaGuard works with HTTP, not with ${type}: take it off this handler, or override its getHttp().`,
-    );
-    await module.close();
-  },
-);
+// What it does in each transport is in test/mfa.
+it.each([
+  ['a transport nobody knows', 'smoke', 'MfaGuard does not know smoke'],
+  [
+    'a GraphQL context without a request',
+    'graphql',
+    'MfaGuard finds no request in the GraphQL context: put it there as req.',
+  ],
+])('lets nobody in on %s, and says what to do', async (_, type, message) => {
+  const module = await Test.createTestingModule({
+    imports: [GAuthifyModule.forRoot({ apiKey: 'key' })],
+    providers: [MfaGuard],
+  }).compile();
+  class Resolver {}
+  const context = new ExecutionContextHost([{}, {}, {}], Resolver, () => {});
+  context.setType(type);
+  await expect(module.get(MfaGuard).canActivate(context)).rejects.toThrow(
+    message,
+  );
+  await module.close();
+});

@@ -1,5 +1,8 @@
 import type { GAuthifyModuleOptions } from '../interfaces/gauthify-module-options.interface.js';
-import type { MfaOptions } from '../interfaces/mfa-options.interface.js';
+import type {
+  MfaOptions,
+  MfaProofOptions,
+} from '../interfaces/mfa-options.interface.js';
 
 /** The hosted access points, in the order every GAuthify client asks them. */
 export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
@@ -8,6 +11,8 @@ export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
 ]);
 
 const DEFAULT_TIMEOUT_MS = 5000;
+// The output of the hash that signs [RFC 7518 §3.2].
+const MIN_SECRET_BYTES = 32;
 // setTimeout runs at once when it is given more than this.
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -115,7 +120,42 @@ function checkMfa(mfa: MfaOptions | undefined): Readonly<MfaOptions> {
         `mfa.${name}`,
         `must be a function that takes the request and returns the ${name === 'code' ? 'code' : 'user’s id'}`,
       );
+  for (const name of ['required', 'onEvent'] as const)
+    if (mfa[name] !== undefined && typeof mfa[name] !== 'function')
+      throw invalid(`mfa.${name}`, 'must be a function');
+  if (mfa.safeMode !== undefined && typeof mfa.safeMode !== 'boolean')
+    throw invalid('mfa.safeMode', 'must be true or false');
+  if (mfa.proof !== undefined) checkProof(mfa.proof);
   return Object.freeze({ ...mfa });
+}
+
+function checkProof(proof: MfaProofOptions): void {
+  const secrets: unknown[] = [proof?.secret].flat();
+  if (
+    secrets.length === 0 ||
+    secrets.some(
+      (secret) =>
+        typeof secret !== 'string' ||
+        Buffer.byteLength(secret) < MIN_SECRET_BYTES,
+    )
+  )
+    throw invalid(
+      'mfa.proof.secret',
+      `must be a string of at least ${MIN_SECRET_BYTES} bytes, or several of them, newest first: make one with openssl rand -base64 32`,
+    );
+  const { ttlSeconds, cookie, bindTo } = proof;
+  if (
+    ttlSeconds !== undefined &&
+    !(Number.isInteger(ttlSeconds) && ttlSeconds > 0)
+  )
+    throw invalid('mfa.proof.ttlSeconds', 'must be a whole number above 0');
+  if (bindTo !== undefined && typeof bindTo !== 'function')
+    throw invalid(
+      'mfa.proof.bindTo',
+      'must be a function that takes the request and returns the session’s id',
+    );
+  if (typeof cookie === 'string' && !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie))
+    throw invalid('mfa.proof.cookie', 'must be true, or the name of a cookie');
 }
 
 function invalid(option: string, problem: string): Error {

@@ -1,4 +1,5 @@
 import { plainToInstance } from 'class-transformer';
+import type { AuthMethod, CheckResult } from '../dto/check-result.dto.js';
 import { GAuthifyUser } from '../dto/gauthify-user.dto.js';
 import { ServerError } from '../errors/server.error.js';
 import { isObject } from './answer.js';
@@ -26,9 +27,24 @@ export function readErrors(data: unknown): Record<string, string> {
   return readObject(data) as Record<string, string>;
 }
 
-/** Whether a code was right: whatever is not plainly "yes" is "no". */
-export function readAuthenticated(data: unknown): boolean {
-  return isObject(data) && data['authenticated'] === true;
+const METHODS: readonly unknown[] = [
+  'totp',
+  'otp',
+  'email',
+  'sms',
+  'voice',
+] satisfies AuthMethod[];
+
+/** Whether a code was right, and of which kind: whatever is not plainly "yes" is "no". */
+export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
+  const authenticated = isObject(data) && data['authenticated'] === true;
+  const method = isObject(data) ? data['method'] : undefined;
+  return {
+    uniqueId,
+    authenticated,
+    method:
+      authenticated && METHODS.includes(method) ? (method as AuthMethod) : null,
+  };
 }
 
 function readObject(data: unknown): Record<string, unknown> {

@@ -183,15 +183,17 @@ describe.each([
       status: 401,
       headers: expect.objectContaining({
         'www-authenticate':
-          'Bearer error="insufficient_user_authentication", error_description="A code of your authenticator app is required."',
+          'Bearer error="insufficient_user_authentication", error_description="A code of your authenticator app is required.", acr_values="totp"',
       }),
       body: {
         statusCode: 401,
         code: 'mfa_required',
         message: 'A code of your authenticator app is required.',
+        methods: ['totp'],
       },
     });
-    expect(server.seen).toEqual([]);
+    // What the user can be asked for, and nothing was checked.
+    expect(server.seen.map(({ method }) => method)).toEqual(['GET']);
   });
 
   it.each<[string, string | string[], number]>([
@@ -215,7 +217,7 @@ describe.each([
       'mfa_invalid_code',
       {
         'www-authenticate': expect.stringMatching(
-          /^Bearer error="insufficient_user_authentication", error_description="[^"]+"$/,
+          /^Bearer error="insufficient_user_authentication", error_description="[^"]+", acr_values="mfa"$/,
         ),
       },
     ],
@@ -335,10 +337,10 @@ describe.each([
     ['the option userId', { options: { mfa: { userId: broken } } }],
     ['the option code', { options: { mfa: { code: broken } } }],
     [
-      'getHttp',
+      'getExchange',
       {
         guard: class extends MfaGuard {
-          protected override getHttp = broken;
+          protected override getExchange = broken;
         },
       },
     ],

@@ -54,6 +54,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
         display_text: 'Jane',
         created_at: STAMP.server_time,
         groups: [],
+        enrolled: false,
       },
     });
   });

@@ -30,6 +30,8 @@ export class UserView {
       display_text: user.display_name,
       created_at: new Date(user.created_at).toISOString(),
       groups: [],
+      // Not in the contract, which lets a newer server say more.
+      enrolled: user.last_step > 0,
     };
   }
 }
