@@ -22,6 +22,10 @@ export default {
     // Its ESM build imports JSON in a way that jest warns of at every suite.
     '^libphonenumber-js/min$':
       '<rootDir>/node_modules/libphonenumber-js/min/index.cjs',
+    // @fastify/static requires an ES module, which Node does and jest does not
+    // before Node 24.9. Express' copy is the last that is none, and does the same.
+    '^content-disposition$':
+      '<rootDir>/node_modules/content-disposition/dist/index.js',
     '^nestjs-gauthify$': '<rootDir>/lib/index.ts',
     '^nestjs-gauthify/(server|testing)$': '<rootDir>/lib/$1/index.ts',
   },

@@ -19,8 +19,13 @@ export async function exceptionOf(
     const { RpcException } = await import('@nestjs/microservices');
     return new RpcException(body);
   }
-  return new HttpException(body, body.statusCode, {
+  const exception = new HttpException(body, body.statusCode, {
     cause,
     errorCode: body.code,
   });
+  // What graphql-js shows of an error besides its message. Apollo's driver shows
+  // the body itself; Mercurius' shows this alone.
+  return transport === 'graphql'
+    ? Object.assign(exception, { extensions: body })
+    : exception;
 }

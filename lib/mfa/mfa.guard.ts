@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { firstValueFrom } from 'rxjs';
+import type { AuthMethod } from '../dto/check-result.dto.js';
 import { isVerifierFailure } from '../errors/is-verifier-failure.js';
 import { NotFoundError } from '../errors/not-found.error.js';
 import { ParameterError } from '../errors/parameter.error.js';
@@ -261,23 +262,23 @@ export class MfaGuard implements CanActivate {
   /** Asks for a second factor, with what this user can be asked for here. */
   private async challenge(it: Case, userId: string): Promise<true> {
     const { maxAgeSeconds, methods: allowed } = it.policy;
-    const age = maxAgeSeconds === undefined ? {} : { maxAgeSeconds };
-    let details: MfaDenialDetails = age;
+    let methods: readonly AuthMethod[] | undefined;
     try {
-      const methods = (await this.mfa.methods(userId)).filter(
-        (method) => !allowed || allowed.includes(method),
-      );
-      if (methods.length === 0)
-        return await this.deny(it, 'mfa_enrollment_required');
-      details = { methods, ...age };
+      methods = await this.mfa.methods(userId);
     } catch (error) {
       if (error instanceof NotFoundError)
         return await this.deny(it, 'mfa_enrollment_required', {}, error);
       if (this.bypasses(it, userId, error)) return true;
       // The question goes out all the same: the code may come when GAuthify is back.
     }
+    methods = methods?.filter((method) => !allowed || allowed.includes(method));
+    if (methods?.length === 0)
+      return await this.deny(it, 'mfa_enrollment_required');
     this.events.tell({ type: 'challenged', userId });
-    return await this.deny(it, 'mfa_required', details);
+    return await this.deny(it, 'mfa_required', {
+      ...(methods && { methods }),
+      ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
+    });
   }
 
   /** Whether safe mode lets a user in because GAuthify cannot tell. */
