@@ -8,8 +8,11 @@ import {
   type OPTIONS_TYPE,
 } from './gauthify.module-definition.js';
 import { GAuthifyService } from './gauthify.service.js';
+import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
 import { MfaEvents } from './mfa/mfa-events.js';
 import { MfaMethods } from './mfa/mfa-methods.js';
+import { MfaRouteGuard } from './mfa/mfa-route.guard.js';
+import { createMfaController } from './mfa/mfa.controller.js';
 import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
@@ -60,7 +63,7 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * ```
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return super.forRoot(options);
+    return withRoutes(super.forRoot(options), options.mfa?.routes);
   }
 
   /**
@@ -80,9 +83,25 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * })
    * ```
    */
-  static override forRootAsync(
-    options: typeof ASYNC_OPTIONS_TYPE,
-  ): DynamicModule {
-    return super.forRootAsync(options);
+  static override forRootAsync({
+    mfaRoutes,
+    ...options
+  }: typeof ASYNC_OPTIONS_TYPE & {
+    /** As `mfa.routes`: routes are mounted before options are made. */
+    mfaRoutes?: MfaRoutesOption;
+  }): DynamicModule {
+    return withRoutes(super.forRootAsync(options), mfaRoutes);
   }
+}
+
+function withRoutes(
+  definition: DynamicModule,
+  routes: MfaRoutesOption | undefined,
+): DynamicModule {
+  if (!routes) return definition;
+  return {
+    ...definition,
+    controllers: [createMfaController(routes)],
+    providers: [...(definition.providers ?? []), MfaRouteGuard],
+  };
 }

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import type * as Jose from 'jose';
 import type { AuthMethod } from '../dto/check-result.dto.js';
 import type {
   MfaProofOptions,
@@ -42,7 +43,7 @@ export class MfaProofs {
 
   private constructor(
     options: MfaProofOptions,
-    private readonly jose: typeof import('jose'),
+    private readonly jose: typeof Jose,
   ) {
     this.ttlSeconds = options.ttlSeconds ?? DEFAULT_TTL_SECONDS;
     this.keys = [options.secret].flat().map((secret) => ({

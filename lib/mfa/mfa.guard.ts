@@ -42,7 +42,7 @@ import { MFA_POLICY, type MfaPolicy } from './require-mfa.decorator.js';
 import { asUserId, isMissing, isOneCode, satisfies } from './what-counts.js';
 
 /** One admission: what is asked of whom, and where answers go. */
-interface Case extends MfaExchange {
+export interface MfaCase extends MfaExchange {
   transport: string;
   policy: RequireMfaOptions;
   context?: ExecutionContext;
@@ -177,7 +177,7 @@ export class MfaGuard implements CanActivate {
     return firstValueFrom(this.mfa.verify(userId, code, binding));
   }
 
-  private async admit(it: Case): Promise<true> {
+  private async admit(it: MfaCase): Promise<true> {
     const userId = asUserId(this.getUserId(it.request));
     if (userId === undefined) return await this.deny(it, 'mfa_not_signed_in');
     const { required } = this.options.mfa;
@@ -192,6 +192,15 @@ export class MfaGuard implements CanActivate {
     }
     const code = this.getCode(it.request);
     if (isMissing(code)) return await this.challenge(it, userId);
+    return await this.admitCode(it, userId, code);
+  }
+
+  /** Lets in who brings a right code of a kind that counts here, and hands the proof over. */
+  protected async admitCode(
+    it: MfaCase,
+    userId: string,
+    code: unknown,
+  ): Promise<true> {
     if (!isOneCode(code)) return await this.deny(it, 'mfa_invalid_code');
     let verification: MfaVerification | null;
     try {
@@ -208,8 +217,8 @@ export class MfaGuard implements CanActivate {
   }
 
   /** A verification that counts here: of this very request, of the socket, or of a proof. */
-  private async recognize(
-    { subject, request, policy }: Case,
+  protected async recognize(
+    { subject, request, policy }: MfaCase,
     userId: string,
   ): Promise<MfaVerification | undefined> {
     const counts = (it: MfaVerification | undefined) =>
@@ -230,7 +239,7 @@ export class MfaGuard implements CanActivate {
   }
 
   private checkOnce(
-    { subject, request }: Case,
+    { subject, request }: MfaCase,
     userId: string,
     code: string,
   ): Promise<MfaVerification | null> {
@@ -260,7 +269,7 @@ export class MfaGuard implements CanActivate {
   }
 
   /** Asks for a second factor, with what this user can be asked for here. */
-  private async challenge(it: Case, userId: string): Promise<true> {
+  protected async challenge(it: MfaCase, userId: string): Promise<true> {
     const { maxAgeSeconds, methods: allowed } = it.policy;
     let methods: readonly AuthMethod[] | undefined;
     try {
@@ -282,7 +291,7 @@ export class MfaGuard implements CanActivate {
   }
 
   /** Whether safe mode lets a user in because GAuthify cannot tell. */
-  private bypasses(it: Case, userId: string, error: unknown): boolean {
+  private bypasses(it: MfaCase, userId: string, error: unknown): boolean {
     const safeMode = it.policy.safeMode ?? this.options.mfa.safeMode;
     if (safeMode !== true || !isVerifierFailure(error)) return false;
     this.logger.warn(
@@ -312,8 +321,8 @@ export class MfaGuard implements CanActivate {
   }
 
   /** What an error of the check means for the person. */
-  private async admitAfter(
-    it: Case,
+  protected async admitAfter(
+    it: MfaCase,
     userId: string,
     error: unknown,
   ): Promise<true> {

@@ -104,6 +104,11 @@ export class MfaService {
     return this.knownMethods.of(userId);
   }
 
+  /** What the user can be asked for may have changed. */
+  forget(userId: string): void {
+    this.knownMethods.forget(userId);
+  }
+
   private async accept(
     userId: string,
     method: AuthMethod | null,
@@ -111,7 +116,9 @@ export class MfaService {
   ): Promise<MfaVerification> {
     // A first code enrols: what the user can be asked for is no longer what it was.
     this.knownMethods.forget(userId);
-    const verification = { userId, method, verifiedAt: new Date(Date.now()) };
+    // Whole seconds, as `auth_time` of the proof has them.
+    const verifiedAt = new Date(Math.floor(Date.now() / 1000) * 1000);
+    const verification = { userId, method, verifiedAt };
     const proof = await this.proofs?.sign(verification, binding);
     this.events.tell({ type: 'verified', userId, method });
     return proof === undefined ? verification : { ...verification, proof };

@@ -68,7 +68,7 @@ describe.each(Object.entries(SUBJECTS))('MfaGuard on %s', (_, start) => {
   /** A proof of the user, by the authenticator app. */
   async function proofOf(user: any, session?: string): Promise<string> {
     const brought = { user: user.id, code: server.totp(user.key), session };
-    const { let_in } = await subject.ask('list', brought as object);
+    const { let_in } = await subject.ask('list', brought);
     expect(let_in?.proof).toMatch(/^eyJ/);
     return let_in!.proof!;
   }

@@ -1,0 +1,147 @@
+import {
+  BadRequestException,
+  type ExecutionContext,
+  Injectable,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
+import { ParameterError } from '../errors/parameter.error.js';
+import type {
+  MfaVerification,
+  RequireMfaOptions,
+} from '../interfaces/mfa-options.interface.js';
+import { type MfaRequest, recall } from './mfa-exchange.js';
+import { type MfaCase, MfaGuard } from './mfa.guard.js';
+import type { MfaChannel } from './mfa.service.js';
+import { asUserId } from './what-counts.js';
+
+const CHANNELS: readonly unknown[] = [
+  'email',
+  'sms',
+  'voice',
+] satisfies MfaChannel[];
+
+/**
+ * Guards the ready-made routes: lets in who is signed in, with or without a
+ * second factor, and answers for them as {@link MfaGuard} does. Never in safe
+ * mode: these routes are where a second factor is made and changed.
+ */
+@Injectable()
+export class MfaRouteGuard extends MfaGuard {
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const exchange = this.getExchange(context);
+    if (asUserId(this.getUserId(exchange.request)) === undefined)
+      return await this.deny(
+        { ...exchange, transport: 'http' },
+        'mfa_not_signed_in',
+      );
+    const { method, headers } = exchange.request as MfaRequest & {
+      method?: string;
+    };
+    // Browsers send a form of another site with any type but this.
+    if (
+      method === 'POST' &&
+      !/^application\/json\b/i.test(String(headers['content-type']))
+    )
+      throw new UnsupportedMediaTypeException(
+        'Send JSON: content-type application/json.',
+      );
+    return true;
+  }
+
+  userIdOf(request: MfaRequest): string {
+    return asUserId(this.getUserId(request))!;
+  }
+
+  /** The name in the authenticator app: what the application calls the user. */
+  displayNameOf({ user }: MfaRequest, userId: string): string {
+    const { name, username, email } = (user ?? {}) as Record<string, unknown>;
+    const known = [name, username, email].find(
+      (value) => typeof value === 'string' && value !== '',
+    ) as string | undefined;
+    return (known ?? userId).slice(0, 255);
+  }
+
+  channelOf(method: unknown): MfaChannel {
+    if (CHANNELS.includes(method)) return method as MfaChannel;
+    throw new BadRequestException({
+      statusCode: 400,
+      code: 'mfa_unknown_method',
+      message: 'method must be email, sms or voice.',
+    });
+  }
+
+  /** The second factor that counts now, by the proof the request brings. */
+  async earlier(
+    request: MfaRequest,
+    userId: string,
+  ): Promise<MfaVerification | undefined> {
+    return await this.recognize(caseOf(request), userId);
+  }
+
+  /** Denies who has no second factor of the last `maxAgeSeconds`. */
+  async requireFresh(
+    request: MfaRequest,
+    response: unknown,
+    userId: string,
+    maxAgeSeconds: number,
+  ): Promise<void> {
+    const it = caseOf(request, response, { maxAgeSeconds });
+    if (!(await this.recognize(it, userId))) await this.challenge(it, userId);
+  }
+
+  /** Checks a code, hands the proof over, and says what was accepted. */
+  async verify(
+    request: MfaRequest,
+    response: unknown,
+    code: unknown,
+    policy: RequireMfaOptions,
+  ) {
+    const it = caseOf(request, response, policy);
+    await this.admitCode(it, this.userIdOf(request), code);
+    const { method, verifiedAt, proof } = recall(request)!;
+    return {
+      method,
+      verifiedAt: verifiedAt.toISOString(),
+      // In a cookie it is out of reach of scripts, and must stay so.
+      ...(this.options.mfa.proof?.cookie ? {} : { proof: proof ?? null }),
+    };
+  }
+
+  /** Turns an error of GAuthify into what a browser may see. */
+  async translate<T>(
+    request: MfaRequest,
+    response: unknown,
+    call: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (error instanceof ParameterError)
+        throw new BadRequestException(
+          {
+            statusCode: 400,
+            code: 'mfa_method_unavailable',
+            message: 'There is no address of this kind to send a code to.',
+          },
+          { cause: error },
+        );
+      return (await this.admitAfter(
+        caseOf(request, response),
+        this.userIdOf(request),
+        error,
+      )) as never;
+    }
+  }
+}
+
+const caseOf = (
+  request: MfaRequest,
+  response?: unknown,
+  policy: RequireMfaOptions = {},
+): MfaCase => ({
+  request,
+  response,
+  subject: request,
+  transport: 'http',
+  policy: { ...policy, safeMode: false },
+});

@@ -1,0 +1,173 @@
+import {
+  Body,
+  type CanActivate,
+  Controller,
+  Get,
+  Header,
+  HttpCode,
+  Inject,
+  Post,
+  Req,
+  Res,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import { firstValueFrom } from 'rxjs';
+import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import { NotFoundError } from '../errors/not-found.error.js';
+import { GAuthifyService } from '../gauthify.service.js';
+import type { MfaRoutesOption } from '../interfaces/mfa-options.interface.js';
+import type { MfaRequest } from './mfa-exchange.js';
+import { methodsOf } from './mfa-methods.js';
+import { SkipMfa } from './require-mfa.decorator.js';
+import { MfaRouteGuard } from './mfa-route.guard.js';
+import { MfaService } from './mfa.service.js';
+
+/** Age of the second factor that may change the factor, seconds. */
+const FRESH_SECONDS = 60;
+
+/** What `POST enroll` shows, once. */
+interface Enrolment {
+  /** base32, to type */
+  key: string;
+  /** URL of a PNG to scan; works as long as the key lives */
+  qrUrl: string;
+}
+
+/**
+ * The controller behind `mfa.routes`. Every route is for the signed-in user
+ * alone: who that is, the application says (`mfa.userId`), never the request's
+ * body. POSTs take JSON only, which no form of another site can send.
+ */
+export function createMfaController(
+  option: Exclude<MfaRoutesOption, false>,
+): Type<unknown> {
+  const { path = 'mfa', guards = [] } =
+    typeof option === 'object'
+      ? option
+      : { path: option === true ? 'mfa' : option };
+  const signedIn: (Type<CanActivate> | CanActivate)[] = [
+    ...guards,
+    MfaRouteGuard,
+  ];
+
+  // A guard of the whole application would ask for what is only got here.
+  @SkipMfa()
+  @Controller(path)
+  @UseGuards(...signedIn)
+  class MfaController {
+    constructor(
+      @Inject(GAuthifyService) private readonly gauthify: GAuthifyService,
+      @Inject(MfaService) private readonly mfa: MfaService,
+      @Inject(MfaRouteGuard) private readonly guard: MfaRouteGuard,
+    ) {}
+
+    /** Whether the user is enrolled, what they can be asked for, and since when their second factor counts. */
+    @Get('status')
+    @Header('Cache-Control', 'no-store')
+    async status(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+    ) {
+      const userId = this.guard.userIdOf(request);
+      const user = await this.find(request, response, userId);
+      const earlier = await this.guard.earlier(request, userId);
+      return {
+        enrolled: user !== undefined && user.enrolled !== false,
+        methods: user ? methodsOf(user) : [],
+        verifiedAt: earlier?.verifiedAt.toISOString() ?? null,
+        method: earlier?.method ?? null,
+      };
+    }
+
+    /** Sends the user a code: `{ "method": "email" | "sms" | "voice" }`. */
+    @Post('challenge')
+    @HttpCode(200)
+    async challenge(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+      @Body() body: { method?: unknown } | undefined,
+    ) {
+      const userId = this.guard.userIdOf(request);
+      const channel = this.guard.channelOf(body?.method);
+      await this.guard.translate(request, response, () =>
+        firstValueFrom(this.mfa.challenge(userId, channel)),
+      );
+      return { sent: channel };
+    }
+
+    /** Checks `{ "code" }` and hands a proof over, as the guard does. */
+    @Post('verify')
+    @HttpCode(200)
+    @Header('Cache-Control', 'no-store')
+    verify(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+      @Body() body: { code?: unknown } | undefined,
+    ) {
+      return this.guard.verify(request, response, body?.code, {});
+    }
+
+    /**
+     * A new secret for who has none that works: the user is enrolled once
+     * `enroll/confirm` got a first code. Who can be asked for a second factor
+     * already needs one of the last minute, and loses the old secret at once.
+     */
+    @Post('enroll')
+    @HttpCode(200)
+    @Header('Cache-Control', 'no-store')
+    async enroll(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+    ): Promise<Enrolment> {
+      const userId = this.guard.userIdOf(request);
+      const user = await this.find(request, response, userId);
+      // Who can be asked for anything must be: a password alone must not be
+      // enough to put another factor beside the one there is.
+      if (user && methodsOf(user).length > 0)
+        await this.guard.requireFresh(request, response, userId, FRESH_SECONDS);
+      const { key, qrUrl } = await this.guard.translate(request, response, () =>
+        firstValueFrom(
+          user === undefined
+            ? this.gauthify.createUser({
+                uniqueId: userId,
+                displayName: this.guard.displayNameOf(request, userId),
+              })
+            : this.gauthify.updateUser(userId, { resetKey: true }),
+        ),
+      );
+      this.mfa.forget(userId);
+      return { key, qrUrl };
+    }
+
+    /** Checks the first code of the authenticator app: `{ "code" }`. */
+    @Post('enroll/confirm')
+    @HttpCode(200)
+    @Header('Cache-Control', 'no-store')
+    confirm(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+      @Body() body: { code?: unknown } | undefined,
+    ) {
+      return this.guard.verify(request, response, body?.code, {
+        methods: ['totp'],
+      });
+    }
+
+    private async find(
+      request: MfaRequest,
+      response: unknown,
+      userId: string,
+    ): Promise<GAuthifyUser | undefined> {
+      return await this.guard.translate(request, response, () =>
+        firstValueFrom(this.gauthify.getUser(userId)).catch(
+          (error: unknown) => {
+            if (error instanceof NotFoundError) return undefined;
+            throw error;
+          },
+        ),
+      );
+    }
+  }
+  return MfaController;
+}

@@ -1,0 +1,469 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import {
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  type INestApplication,
+  Injectable,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { EventEmitter2, EventEmitterModule } from '@nestjs/event-emitter';
+import { Test } from '@nestjs/testing';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
+import {
+  GAuthifyModule,
+  type MfaOptions,
+  MfaGuard,
+  RequireMfa,
+  SkipMfa,
+} from 'nestjs-gauthify';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import {
+  adapter,
+  ADAPTERS,
+  call,
+  createUser,
+  wrongCode,
+} from '../helpers/api.js';
+
+const secret = randomBytes(32).toString('base64');
+
+/** Signs in whoever the header names. */
+@Injectable()
+class SignInGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest();
+    const id = request.headers['x-user'];
+    if (id) request.user = { id, name: `The ${id}` };
+    return true;
+  }
+}
+
+@UseGuards(SignInGuard, MfaGuard)
+@RequireMfa({ maxAgeSeconds: 60 })
+@Controller()
+class AccountController {
+  @Get('account') account(@Res({ passthrough: true }) response: any) {
+    // Express' `cookie()` and Fastify's header both add to what is there.
+    if (response.cookie) response.cookie('own', '1');
+    else response.header('set-cookie', 'own=1; Path=/');
+    return { in: true };
+  }
+  @RequireMfa() @Get('profile') profile() {
+    return { in: true };
+  }
+  @SkipMfa() @Get('open') open() {
+    return { in: true };
+  }
+}
+
+let server: GAuthifyTestServer;
+let app: INestApplication | undefined;
+beforeAll(async () => {
+  server = await GAuthifyTestServer.start();
+});
+afterAll(() => server.close());
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await app?.close();
+  app = undefined;
+});
+
+interface Answer {
+  status: number;
+  headers: Headers;
+  body: any;
+}
+type Ask = (
+  method: string,
+  path: string,
+  headers?: Record<string, string>,
+  body?: unknown,
+) => Promise<Answer>;
+
+async function start(
+  name: (typeof ADAPTERS)[number],
+  mfa: MfaOptions,
+  imports: any[] = [],
+  providers: any[] = [],
+): Promise<Ask> {
+  const module = await Test.createTestingModule({
+    imports: [
+      GAuthifyModule.forRoot({
+        isGlobal: true,
+        apiKey: server.apiKey,
+        accessPoints: [server.accessPoint],
+        mfa,
+      }),
+      ...imports,
+    ],
+    controllers: [AccountController],
+    providers,
+  }).compile();
+  module.useLogger(false);
+  app = module.createNestApplication(await adapter(name));
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return async (method, path, headers = {}, body) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: text && JSON.parse(text),
+    };
+  };
+}
+
+function later(seconds: number): void {
+  const now = Date.now();
+  jest.spyOn(Date, 'now').mockImplementation(() => now + seconds * 1000);
+}
+
+describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
+  it('hands the proof over in a cookie beside the application’s own, and reads it', async () => {
+    const ask = await start(name, { proof: { secret, cookie: true } });
+    const user = await createUser(server);
+    const headers = {
+      'x-user': user.unique_id,
+      'x-mfa-code': server.totp(user.key),
+    };
+    const cookies = (
+      await ask('GET', '/account', headers)
+    ).headers.getSetCookie();
+    expect(cookies).toContain('own=1; Path=/');
+    const cookie = cookies.find((line) =>
+      line.startsWith('__Host-mfa_proof='),
+    )!;
+    expect(cookie).toMatch(
+      /^__Host-mfa_proof=eyJ[\w.-]+; Max-Age=900; Path=\/; HttpOnly; Secure; SameSite=Strict$/,
+    );
+    const pair = cookie.split(';')[0]!;
+    const again = { 'x-user': user.unique_id, cookie: `a=b; ${pair}; c=d` };
+    expect((await ask('GET', '/account', again)).status).toBe(200);
+    expect(
+      (await ask('GET', '/account', { ...again, 'x-user': 'joe' })).status,
+    ).toBe(403);
+  });
+
+  it('names the age and the methods in the challenge [RFC 9470]', async () => {
+    const ask = await start(name, {});
+    const user = await createUser(server, { email: 'a@example.com' });
+    const { status, headers } = await ask('GET', '/account', {
+      'x-user': user.unique_id,
+    });
+    expect(status).toBe(401);
+    expect(headers.get('www-authenticate')).toBe(
+      'Bearer error="insufficient_user_authentication", error_description="A code of your authenticator app is required.", acr_values="email", max_age="60"',
+    );
+  });
+
+  it('lets the handler’s word go before its controller’s', async () => {
+    const ask = await start(name, { proof: { secret } });
+    const user = await createUser(server);
+    const headers: Record<string, string> = { 'x-user': user.unique_id };
+    const first = await ask('GET', '/account', {
+      ...headers,
+      'x-mfa-code': server.totp(user.key),
+    });
+    headers['x-mfa-proof'] = first.headers.get('x-mfa-proof')!;
+    expect((await ask('GET', '/account', headers)).status).toBe(200);
+    later(61);
+    expect((await ask('GET', '/account', headers)).status).toBe(401);
+    expect((await ask('GET', '/profile', headers)).status).toBe(200);
+    expect((await ask('GET', '/open')).status).toBe(200);
+  });
+
+  it('takes proofs of an older secret, and signs with the newest', async () => {
+    const user = await createUser(server);
+    const before = await start(name, { proof: { secret } });
+    const code = {
+      'x-user': user.unique_id,
+      'x-mfa-code': server.totp(user.key),
+    };
+    const proof = (await before('GET', '/account', code)).headers.get(
+      'x-mfa-proof',
+    )!;
+    const headers = { 'x-user': user.unique_id, 'x-mfa-proof': proof };
+    await app!.close();
+    const newest = randomBytes(32).toString('base64');
+    const during = await start(name, { proof: { secret: [newest, secret] } });
+    expect((await during('GET', '/account', headers)).status).toBe(200);
+    await app!.close();
+    const after = await start(name, { proof: { secret: newest } });
+    expect((await after('GET', '/account', headers)).status).toBe(401);
+  });
+
+  it('takes no proof where the request has nothing to be bound to', async () => {
+    const bindTo = (request: any) => request.headers['x-session'];
+    const ask = await start(name, { proof: { secret, bindTo } });
+    const user = await createUser(server);
+    const code = {
+      'x-user': user.unique_id,
+      'x-mfa-code': server.totp(user.key),
+    };
+    // Let in by the code; what is handed over is bound to no session, and good for none.
+    const proof = (await ask('GET', '/account', code)).headers.get(
+      'x-mfa-proof',
+    )!;
+    for (const session of [{}, { 'x-session': 's1' }])
+      expect(
+        (
+          await ask('GET', '/account', {
+            'x-user': user.unique_id,
+            'x-mfa-proof': proof,
+            ...session,
+          } as any)
+        ).status,
+      ).toBe(401);
+  });
+
+  it('asks only who needs it, and tells listeners, whose errors change nothing', async () => {
+    const heard: unknown[] = [];
+    const ask = await start(
+      name,
+      {
+        required: (userId) => {
+          if (userId === 'broken') throw new Error('no');
+          return userId === 'admin';
+        },
+        onEvent: () => {
+          throw new Error('of the listener');
+        },
+      },
+      [EventEmitterModule.forRoot({ wildcard: true })],
+    );
+    app!.get(EventEmitter2).on('gauthify.mfa.*', (event) => heard.push(event));
+    expect((await ask('GET', '/account', { 'x-user': 'reader' })).status).toBe(
+      200,
+    );
+    expect((await ask('GET', '/account', { 'x-user': 'admin' })).status).toBe(
+      403,
+    );
+    expect((await ask('GET', '/account', { 'x-user': 'broken' })).status).toBe(
+      500,
+    );
+    expect(heard).toEqual([
+      {
+        type: 'bypassed',
+        userId: 'reader',
+        reason: 'policy',
+        at: expect.any(Date),
+      },
+    ]);
+  });
+});
+
+describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
+  const startRoutes = (mfa: MfaOptions = {}) =>
+    start(
+      name,
+      { proof: { secret }, routes: { guards: [SignInGuard] }, ...mfa },
+      [],
+      [
+        // One for all: the routes must be reached before anybody can pass it.
+        SignInGuard,
+        { provide: APP_GUARD, useExisting: SignInGuard },
+        MfaGuard,
+        { provide: APP_GUARD, useExisting: MfaGuard },
+      ],
+    );
+  const as = (id: string, proof?: string | null) => ({
+    'x-user': id,
+    ...(proof && { 'x-mfa-proof': proof }),
+  });
+  let made = 0;
+  const newId = () => `${name}-${++made}`;
+
+  it('enrol a user who was never seen before, from nothing to the guarded page', async () => {
+    const ask = await startRoutes();
+    const id = newId();
+    expect((await ask('GET', '/mfa/status', as(id))).body).toEqual({
+      enrolled: false,
+      methods: [],
+      verifiedAt: null,
+      method: null,
+    });
+    expect((await ask('GET', '/account', as(id))).body.code).toBe(
+      'mfa_enrollment_required',
+    );
+    const { body, headers } = await ask('POST', '/mfa/enroll', as(id), {});
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(body).toEqual({
+      key: expect.stringMatching(/^[A-Z2-7]{32}$/),
+      qrUrl: expect.stringContaining('/qr/'),
+    });
+    expect(
+      (
+        await ask('POST', '/mfa/enroll/confirm', as(id), {
+          code: wrongCode(server, body.key),
+        })
+      ).body.code,
+    ).toBe('mfa_invalid_code');
+    const confirmed = await ask('POST', '/mfa/enroll/confirm', as(id), {
+      code: server.totp(body.key),
+    });
+    expect(confirmed.body).toEqual({
+      method: 'totp',
+      verifiedAt: expect.any(String),
+      proof: expect.stringMatching(/^eyJ/),
+    });
+    expect(confirmed.headers.get('x-mfa-proof')).toBe(confirmed.body.proof);
+    const proven = as(id, confirmed.body.proof);
+    expect((await ask('GET', '/account', proven)).status).toBe(200);
+    expect((await ask('GET', '/mfa/status', proven)).body).toEqual({
+      enrolled: true,
+      methods: ['totp'],
+      verifiedAt: confirmed.body.verifiedAt,
+      method: 'totp',
+    });
+  });
+
+  it('show and change nothing of an enrolled user without a fresh second factor', async () => {
+    const ask = await startRoutes();
+    const user = await createUser(server);
+    const id = user.unique_id;
+    const { proof } = (
+      await ask('POST', '/mfa/verify', as(id), { code: server.totp(user.key) })
+    ).body;
+    const denied = await ask('POST', '/mfa/enroll', as(id), {});
+    expect([denied.status, denied.body.code]).toEqual([401, 'mfa_required']);
+    expect(JSON.stringify(denied.body)).not.toContain(user.key);
+    const stillOld = async () =>
+      (await call(server, 'GET', `users/${id}/`)).body.data.key;
+    expect(await stillOld()).toBe(user.key);
+    expect(
+      (await ask('POST', '/mfa/enroll', as('somebody-else', proof), {})).body
+        .key,
+    ).not.toBe(user.key);
+    later(61);
+    expect((await ask('POST', '/mfa/enroll', as(id, proof), {})).status).toBe(
+      401,
+    );
+    expect(await stillOld()).toBe(user.key);
+    jest.restoreAllMocks();
+    const changed = await ask('POST', '/mfa/enroll', as(id, proof), {});
+    expect(changed.body.key).not.toBe(user.key);
+    expect(
+      (
+        await ask('POST', '/mfa/enroll/confirm', as(id), {
+          code: server.totp(changed.body.key),
+        })
+      ).status,
+    ).toBe(200);
+  });
+
+  it('let nobody put an app beside a phone number with a password alone', async () => {
+    const ask = await startRoutes();
+    const { unique_id } = await createUser(server, {
+      email: `${newId()}@example.com`,
+    });
+    expect(
+      (await ask('POST', '/mfa/enroll', as(unique_id), {})).body,
+    ).toMatchObject({ code: 'mfa_required', methods: ['email'] });
+  });
+
+  it('send codes, and check them', async () => {
+    const ask = await startRoutes();
+    const email = `${newId()}@example.com`;
+    const { unique_id: id } = await createUser(server, { email });
+    expect(
+      (await ask('POST', '/mfa/challenge', as(id), { method: 'email' })).body,
+    ).toEqual({ sent: 'email' });
+    const again = await ask('POST', '/mfa/challenge', as(id), {
+      method: 'email',
+    });
+    expect([again.status, again.headers.get('retry-after')]).toEqual([
+      429,
+      '30',
+    ]);
+    expect(
+      (await ask('POST', '/mfa/challenge', as(id), { method: 'sms' })).body
+        .code,
+    ).toBe('mfa_method_unavailable');
+    expect(
+      (await ask('POST', '/mfa/challenge', as(id), { method: 'pigeon' })).body
+        .code,
+    ).toBe('mfa_unknown_method');
+    const { body } = await ask('POST', '/mfa/verify', as(id), {
+      code: server.lastCode(email),
+    });
+    expect(body).toMatchObject({ method: 'email', proof: expect.any(String) });
+  });
+
+  it('are for who is signed in, and for JSON', async () => {
+    const ask = await startRoutes();
+    for (const [method, path] of [
+      ['GET', 'status'],
+      ['POST', 'challenge'],
+      ['POST', 'verify'],
+      ['POST', 'enroll'],
+      ['POST', 'enroll/confirm'],
+    ] as const)
+      expect(
+        (
+          await ask(
+            method,
+            `/mfa/${path}`,
+            {},
+            method === 'POST' ? {} : undefined,
+          )
+        ).body.code,
+      ).toBe('mfa_not_signed_in');
+    const form = {
+      'x-user': 'jane',
+      'content-type': 'application/x-www-form-urlencoded',
+    };
+    expect((await ask('POST', '/mfa/enroll', form, 'a=b')).status).toBe(415);
+    for (const code of [undefined, null, '', {}, ['1'], 1])
+      expect(
+        (await ask('POST', '/mfa/verify', as('jane'), { code })).status,
+      ).toBeLessThan(500);
+  });
+
+  it('keep the proof out of the body where it is in a cookie', async () => {
+    const ask = await startRoutes({
+      proof: { secret, cookie: 'proof' },
+      routes: true,
+    });
+    const user = await createUser(server);
+    const { body, headers } = await ask(
+      'POST',
+      '/mfa/verify',
+      as(user.unique_id),
+      { code: server.totp(user.key) },
+    );
+    expect(body).toEqual({ method: 'totp', verifiedAt: expect.any(String) });
+    expect(headers.getSetCookie().join()).toContain('proof=eyJ');
+  });
+
+  it('are mounted where they are told, and not unless they are', async () => {
+    const ask = await startRoutes({ routes: 'second/factor' });
+    expect(
+      (await ask('GET', '/second/factor/status', as(newId()))).status,
+    ).toBe(200);
+    expect((await ask('GET', '/mfa/status', as(newId()))).status).toBe(404);
+    await app!.close();
+    const without = await startRoutes({ routes: false });
+    expect((await without('GET', '/mfa/status', as(newId()))).status).toBe(404);
+  });
+});
