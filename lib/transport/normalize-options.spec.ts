@@ -116,6 +116,43 @@ describe('refuses, in one sentence that names the option,', () => {
     ),
     ['mfa that is no object', { mfa: 'x' }, 'mfa must be an object'],
     [
+      'mfa.safeMode that is no boolean',
+      { mfa: { safeMode: 1 } },
+      'mfa.safeMode must be true or false',
+    ],
+    [
+      'mfa.onEvent that is no function',
+      { mfa: { onEvent: 'x' } },
+      'mfa.onEvent must be a function',
+    ],
+    [
+      'mfa.required that is no function',
+      { mfa: { required: true } },
+      'mfa.required must be a function',
+    ],
+    ...[undefined, '', 'x'.repeat(31), [], ['x'.repeat(32), 'short'], 5].map(
+      (secret): [string, object, string] => [
+        `mfa.proof.secret ${JSON.stringify(secret)}`,
+        { mfa: { proof: { secret } } },
+        'mfa.proof.secret must be a string of at least 32 bytes',
+      ],
+    ),
+    [
+      'mfa.proof.ttlSeconds of half a second',
+      { mfa: { proof: { secret: 'x'.repeat(32), ttlSeconds: 0.5 } } },
+      'mfa.proof.ttlSeconds must be a whole number above 0',
+    ],
+    [
+      'mfa.proof.cookie that is no name',
+      { mfa: { proof: { secret: 'x'.repeat(32), cookie: 'a b' } } },
+      'mfa.proof.cookie must be true, or the name of a cookie',
+    ],
+    [
+      'mfa.proof.bindTo that is no function',
+      { mfa: { proof: { secret: 'x'.repeat(32), bindTo: 'x' } } },
+      'mfa.proof.bindTo must be a function',
+    ],
+    [
       'mfa.userId that is no function',
       { mfa: { userId: 'id' } },
       'mfa.userId must be a function',
