@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, webcrypto } from 'node:crypto';
 import type * as Jose from 'jose';
 import type { AuthMethod } from '../dto/check-result.dto.js';
 import type {
@@ -22,7 +22,7 @@ const AMR: Record<AuthMethod, string> = {
 
 interface Key {
   id: string;
-  bytes: Uint8Array;
+  key: webcrypto.CryptoKey;
 }
 
 /** What a proof is checked against. */
@@ -39,21 +39,13 @@ export interface ProofDemand {
  */
 export class MfaProofs {
   readonly ttlSeconds: number;
-  private readonly keys: readonly Key[];
 
   private constructor(
     options: MfaProofOptions,
+    private readonly keys: readonly Key[],
     private readonly jose: typeof Jose,
   ) {
     this.ttlSeconds = options.ttlSeconds ?? DEFAULT_TTL_SECONDS;
-    this.keys = [options.secret].flat().map((secret) => ({
-      // Tells keys apart, and nothing of them.
-      id: createHmac('sha256', secret)
-        .update('key id')
-        .digest('base64url')
-        .slice(0, 8),
-      bytes: new TextEncoder().encode(secret),
-    }));
   }
 
   /** @throws Error where `jose` is not installed */
@@ -64,7 +56,8 @@ export class MfaProofs {
         { cause },
       );
     });
-    return new MfaProofs(options, jose);
+    const keys = await Promise.all([options.secret].flat().map(importKey));
+    return new MfaProofs(options, keys, jose);
   }
 
   /** Signs a proof of a verification. */
@@ -85,7 +78,7 @@ export class MfaProofs {
       .setAudience(AUDIENCE)
       .setIssuedAt(authTime)
       .setExpirationTime(authTime + this.ttlSeconds)
-      .sign(key!.bytes);
+      .sign(key!.key);
   }
 
   /**
@@ -102,7 +95,7 @@ export class MfaProofs {
         ({ kid }) => {
           const key = this.keys.find(({ id }) => id === kid);
           if (!key) throw new Error('unknown key');
-          return key.bytes;
+          return key.key;
         },
         {
           algorithms: [ALGORITHM],
@@ -131,3 +124,21 @@ export class MfaProofs {
 /** Session ids stay out of what the client can read. */
 const digest = (value: string): string =>
   createHash('sha256').update(value).digest('base64url');
+
+/** Imported once: of raw bytes it would be with each proof, which doubles its cost. */
+async function importKey(secret: string): Promise<Key> {
+  return {
+    // Tells keys apart, and nothing of them.
+    id: createHmac('sha256', secret)
+      .update('key id')
+      .digest('base64url')
+      .slice(0, 8),
+    key: await webcrypto.subtle.importKey(
+      'raw',
+      new TextEncoder().encode(secret),
+      { name: 'HMAC', hash: 'SHA-256' },
+      false,
+      ['sign', 'verify'],
+    ),
+  };
+}

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
+import { describe } from '@jest/globals';
 import { type Browser, chromium } from 'playwright-core';
 
 const CANDIDATES = [
@@ -8,8 +9,17 @@ const CANDIDATES = [
   '/usr/bin/google-chrome',
 ];
 
-/** The Chromium of this machine; `undefined` where there is none. */
-export const CHROMIUM = CANDIDATES.find((path) => path && existsSync(path));
+const CHROMIUM = CANDIDATES.find((path) => path && existsSync(path));
+
+if (!CHROMIUM) {
+  const sentence =
+    'The browser tests of the samples need Chromium: install it, or set CHROMIUM_PATH.';
+  if (process.env.CHROMIUM_REQUIRED) throw new Error(sentence);
+  writeSync(2, `SKIPPED: ${sentence}\n`);
+}
+
+/** `describe`, where this machine has a Chromium; where it has none, one line says so. */
+export const describeInBrowser = CHROMIUM ? describe : describe.skip;
 
 /** Starts a Chromium with a profile of its own, which asks nothing of anybody but the page. */
 export async function startBrowser(): Promise<Browser> {

@@ -1,11 +1,9 @@
 import 'reflect-metadata';
-import { writeSync } from 'node:fs';
 import {
   afterAll,
   afterEach,
   beforeAll,
   beforeEach,
-  describe,
   expect,
   it,
 } from '@jest/globals';
@@ -13,18 +11,10 @@ import jsqrModule from 'jsqr';
 import { URI } from 'otpauth';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { PNG } from 'pngjs';
-import { CHROMIUM, startBrowser } from '../helpers/browser.js';
+import { describeInBrowser, startBrowser } from '../helpers/browser.js';
 import { RunningSample } from './running-sample.js';
 
 const jsQR = jsqrModule as unknown as typeof jsqrModule.default;
-
-if (!CHROMIUM) {
-  const sentence =
-    'The browser test of the sample needs Chromium: install it, or set CHROMIUM_PATH.';
-  if (process.env.CHROMIUM_REQUIRED) throw new Error(sentence);
-  writeSync(2, `SKIPPED: ${sentence}\n`);
-}
-const describeInBrowser = CHROMIUM ? describe : describe.skip;
 
 const PASSWORD = 'correct horse battery';
 
