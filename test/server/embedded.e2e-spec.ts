@@ -10,8 +10,10 @@ import {
   Module,
   Post,
 } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { GAuthifyModule, MfaGuard } from 'nestjs-gauthify';
 import {
   type GAuthifyServerOptions,
   GAuthifyServerModule,
@@ -96,6 +98,27 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
     });
     const own = await fetch(`${url}/nope`);
     expect(await own.json()).toMatchObject({ message: 'Cannot GET /nope' });
+  });
+
+  it('is not asked for a second factor by a guard of the whole application', async () => {
+    const module = await Test.createTestingModule({
+      imports: [
+        GAuthifyModule.forRoot({ isGlobal: true, apiKey: KEY }),
+        GAuthifyServerModule.forRoot({
+          path: 'gauthify',
+          database: 'sqlite::memory:',
+          apiKeys: [{ realm: 'a', key: KEY }],
+        }),
+        OwnModule,
+      ],
+      providers: [{ provide: APP_GUARD, useClass: MfaGuard }],
+    }).compile();
+    app = module.createNestApplication(await adapter(name), { logger: false });
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    const { data } = await create(`${url}/gauthify/v1/`);
+    expect((await fetch(data.ez_url)).status).toBe(200);
+    expect((await fetch(`${url}/v1/users`)).status).toBe(401);
   });
 
   it('writes URLs with the public address it is given', async () => {

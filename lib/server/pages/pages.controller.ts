@@ -13,6 +13,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { toBuffer, toString } from 'qrcode';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
+import { NotForMfaGuard } from '../api/api.decorator.js';
 import { CheckService } from '../codes/check.service.js';
 import { otpauthUri, toBase32 } from '../codes/otp.js';
 import { Tokens } from '../codes/tokens.js';
@@ -35,6 +36,7 @@ import {
 const QR_WIDTH = 320;
 
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
+@NotForMfaGuard()
 @Controller('v1')
 @UseFilters(PageFilter)
 export class PagesController {
