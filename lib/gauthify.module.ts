@@ -5,11 +5,18 @@ import {
   ConfigurableModuleClass,
   GAUTHIFY_GIVEN_OPTIONS,
   GAUTHIFY_MODULE_OPTIONS,
+  type GAuthifyModuleExtras,
   type OPTIONS_TYPE,
 } from './gauthify.module-definition.js';
 import { GAuthifyService } from './gauthify.service.js';
+import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
+import { getGAuthifyToken } from './inject-gauthify.decorator.js';
+import { Asker } from './transport/asker.js';
+import { CLIENT_CLOCK } from './transport/client-clock.js';
+import { Connections } from './transport/connections.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
 import { normalizeOptions } from './transport/normalize-options.js';
+import { Telemetry } from './transport/telemetry.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -17,26 +24,25 @@ import { normalizeOptions } from './transport/normalize-options.js';
  * A wrong option stops the application at start, with one sentence that names it.
  */
 @Module({
-  // An axios instance of our own: interceptors which the application puts on
-  // the shared one must not see the API key and people's codes.
-  imports: [HttpModule.register({})],
   providers: [
     {
       provide: GAUTHIFY_MODULE_OPTIONS,
       useFactory: normalizeOptions,
       inject: [GAUTHIFY_GIVEN_OPTIONS],
     },
+    { provide: CLIENT_CLOCK, useValue: () => performance.now() },
+    { provide: Telemetry, useFactory: () => Telemetry.load() },
+    Asker,
     GAuthifyTransport,
     GAuthifyService,
+    GAuthifyHealthIndicator,
   ],
-  exports: [GAuthifyService, GAUTHIFY_MODULE_OPTIONS],
 })
 export class GAuthifyModule extends ConfigurableModuleClass {
   /**
    * Configures the module with values known when the code is loaded.
    *
-   * @param options {@link GAuthifyModuleOptions}, and `isGlobal`: whether every module sees the
-   *   service without importing this one. @default false
+   * @param options {@link GAuthifyModuleOptions} and {@link GAuthifyModuleExtras}
    *
    * @example
    * ```ts
@@ -44,13 +50,13 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * ```
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return super.forRoot(options);
+    return assemble(super.forRoot(options), options);
   }
 
   /**
    * Configures the module with values other providers know, such as those of
    * `@nestjs/config`: by `useFactory` with `inject`, or by `useClass` or
-   * `useExisting` of a {@link GAuthifyOptionsFactory}. `isGlobal` as in `forRoot`.
+   * `useExisting` of a {@link GAuthifyOptionsFactory}. {@link GAuthifyModuleExtras} as in `forRoot`.
    *
    * @example
    * ```ts
@@ -67,6 +73,36 @@ export class GAuthifyModule extends ConfigurableModuleClass {
   static override forRootAsync(
     options: typeof ASYNC_OPTIONS_TYPE,
   ): DynamicModule {
-    return super.forRootAsync(options);
+    return assemble(super.forRootAsync(options), options);
   }
+}
+
+/** Adds what depends on whether the module has a name, and whose connections it uses. */
+function assemble(
+  module: DynamicModule,
+  { name, http }: GAuthifyModuleExtras,
+): DynamicModule {
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw new Error(
+      'GAuthifyModule: name must be a string that is not empty, or be left out.',
+    );
+  const token = getGAuthifyToken(name);
+  return {
+    ...module,
+    imports: [
+      ...(module.imports ?? []),
+      // An axios instance of our own: interceptors which the application puts on
+      // the shared one must not see the API key and people's codes.
+      http ?? HttpModule.register({}),
+    ],
+    providers: [
+      ...(module.providers ?? []),
+      ...(http ? [] : [Connections]),
+      ...(name ? [{ provide: token, useExisting: GAuthifyService }] : []),
+    ],
+    // Of one with a name, nothing that could be taken for that of another.
+    exports: name
+      ? [token]
+      : [GAuthifyService, GAUTHIFY_MODULE_OPTIONS, GAuthifyHealthIndicator],
+  };
 }

@@ -20,16 +20,33 @@ export { ParameterError } from './errors/parameter.error.js';
 export { RateLimitError } from './errors/rate-limit.error.js';
 export { ServerError } from './errors/server.error.js';
 export { GAuthifyModule } from './gauthify.module.js';
-export { GAUTHIFY_MODULE_OPTIONS } from './gauthify.module-definition.js';
+export {
+  GAUTHIFY_MODULE_OPTIONS,
+  type GAuthifyModuleExtras,
+} from './gauthify.module-definition.js';
 export { GAuthifyService } from './gauthify.service.js';
+export { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
+export {
+  getGAuthifyToken,
+  InjectGAuthify,
+} from './inject-gauthify.decorator.js';
+export type {
+  AccessPointHealth,
+  HealthOptions,
+} from './interfaces/access-point-health.interface.js';
+export type { CallOptions } from './interfaces/call-options.interface.js';
 export type { CheckAuthOptions } from './interfaces/check-auth-options.interface.js';
-export type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
+export type {
+  GAuthifyModuleOptions,
+  RetryPolicy,
+} from './interfaces/gauthify-module-options.interface.js';
 export type { GAuthifyOptionsFactory } from './interfaces/gauthify-options-factory.interface.js';
 export type { MfaOptions } from './interfaces/mfa-options.interface.js';
 export type {
   QuickTestOptions,
   QuickTestStep,
 } from './interfaces/quick-test.interface.js';
+export type { UsersOptions } from './interfaces/users-options.interface.js';
 export { MfaGuard, type MfaHttp, type MfaRequest } from './mfa/mfa.guard.js';
 export type { MfaDenialCode } from './mfa/mfa-denials.js';
 export type { GAuthifyResolvedOptions } from './transport/normalize-options.js';

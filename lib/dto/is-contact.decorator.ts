@@ -12,19 +12,21 @@ export function IsOptionalEmail(): PropertyDecorator {
 
 /** A phone number, E.164 or national of the US [contract], or no value. */
 export function IsOptionalPhoneNumber(): PropertyDecorator {
-  return applyDecorators(IsOptional(), (target: object, property: string | symbol) =>
-    registerDecorator({
-      name: 'isPhoneNumber',
-      target: target.constructor,
-      propertyName: String(property),
-      options: {
-        message:
-          '$property must be a valid phone number: E.164 (+442083661177), or a US number without country code',
-      },
-      validator: {
-        validate: (value: unknown) =>
-          typeof value === 'string' && toE164(value) !== undefined,
-      },
-    }),
+  return applyDecorators(
+    IsOptional(),
+    (target: object, property: string | symbol) =>
+      registerDecorator({
+        name: 'isPhoneNumber',
+        target: target.constructor,
+        propertyName: String(property),
+        options: {
+          message:
+            '$property must be a valid phone number: E.164 (+442083661177), or a US number without country code',
+        },
+        validator: {
+          validate: (value: unknown) =>
+            typeof value === 'string' && toE164(value) !== undefined,
+        },
+      }),
   );
 }

@@ -1,7 +1,7 @@
 import { registerDecorator, type ValidationArguments } from 'class-validator';
 
 // C0 and C1 controls, line and paragraph separators: no name has them, and they forge log lines.
- 
+
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 function problemOf(value: unknown, maxLength: number): string | undefined {
