@@ -73,7 +73,7 @@ export class Asker {
             const { status, headers, data } = answer;
             const result = judgeAnswer({
               status,
-              headers: headers as Record<string, unknown>,
+              headers: headers,
               text: data,
             });
             learn(point, headers, result);

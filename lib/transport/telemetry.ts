@@ -1,10 +1,8 @@
-import type { Histogram, Span, Tracer } from '@opentelemetry/api';
+import type * as Api from '@opentelemetry/api';
 import { isGAuthifyError } from '../errors/gauthify.error.js';
 import type { Verdict } from './judge-answer.js';
 import { VERSION } from './version.js';
 import { templateOf, type WireCall } from './wire-call.js';
-
-type Api = typeof import('@opentelemetry/api');
 
 /** A call that is watched, from subscription to its end. */
 export interface ObservedCall {
@@ -20,10 +18,10 @@ export interface ObservedCall {
  * placeholder, and no parameter is told.
  */
 export class Telemetry {
-  private readonly tracer?: Tracer;
-  private readonly duration?: Histogram;
+  private readonly tracer?: Api.Tracer;
+  private readonly duration?: Api.Histogram;
 
-  constructor(private readonly api?: Api) {
+  constructor(private readonly api?: typeof Api) {
     this.tracer = api?.trace.getTracer('nestjs-gauthify', VERSION);
     this.duration = api?.metrics
       .getMeter('nestjs-gauthify', VERSION)
@@ -81,7 +79,7 @@ export class Telemetry {
 }
 
 function describeAttempt(
-  span: Span,
+  span: Api.Span,
   url: string,
   verdict: Verdict,
   status: number | undefined,

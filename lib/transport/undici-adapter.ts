@@ -54,7 +54,7 @@ export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
         {
           origin: url.origin,
           path: url.pathname + url.search,
-          method: (config.method ?? 'GET').toUpperCase() as 'GET',
+          method: (config.method ?? 'GET').toUpperCase(),
           headers: headersOf(config),
           body: config.data as string | undefined,
         },
@@ -67,7 +67,7 @@ export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
           },
           onResponseStart: (_, statusCode, received) => {
             status = statusCode;
-            headers = received as AxiosResponse['headers'];
+            headers = received;
           },
           onResponseData: (_, chunk) => void chunks.push(chunk),
           onResponseEnd: () => {
