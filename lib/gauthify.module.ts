@@ -5,9 +5,12 @@ import {
   ConfigurableModuleClass,
   GAUTHIFY_GIVEN_OPTIONS,
   GAUTHIFY_MODULE_OPTIONS,
+  type GAuthifyModuleExtras,
   type OPTIONS_TYPE,
 } from './gauthify.module-definition.js';
 import { GAuthifyService } from './gauthify.service.js';
+import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
+import { getGAuthifyToken } from './inject-gauthify.decorator.js';
 import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
 import { MfaEvents } from './mfa/mfa-events.js';
 import { MfaMethods } from './mfa/mfa-methods.js';
@@ -15,11 +18,15 @@ import { MfaRouteGuard } from './mfa/mfa-route.guard.js';
 import { createMfaController } from './mfa/mfa.controller.js';
 import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
+import { Asker } from './transport/asker.js';
+import { CLIENT_CLOCK } from './transport/client-clock.js';
+import { Connections } from './transport/connections.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
 import {
   type GAuthifyResolvedOptions,
   normalizeOptions,
 } from './transport/normalize-options.js';
+import { Telemetry } from './transport/telemetry.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -27,9 +34,6 @@ import {
  * A wrong option stops the application at start, with one sentence that names it.
  */
 @Module({
-  // An axios instance of our own: interceptors which the application puts on
-  // the shared one must not see the API key and people's codes.
-  imports: [HttpModule.register({})],
   providers: [
     {
       provide: GAUTHIFY_MODULE_OPTIONS,
@@ -42,20 +46,22 @@ import {
         mfa.proof && MfaProofs.create(mfa.proof),
       inject: [GAUTHIFY_MODULE_OPTIONS],
     },
+    { provide: CLIENT_CLOCK, useValue: () => performance.now() },
+    { provide: Telemetry, useFactory: () => Telemetry.load() },
+    Asker,
     GAuthifyTransport,
     GAuthifyService,
+    GAuthifyHealthIndicator,
     MfaEvents,
     MfaMethods,
     MfaService,
   ],
-  exports: [GAuthifyService, GAUTHIFY_MODULE_OPTIONS, MfaService, MfaEvents],
 })
 export class GAuthifyModule extends ConfigurableModuleClass {
   /**
    * Configures the module with values known when the code is loaded.
    *
-   * @param options {@link GAuthifyModuleOptions}, and `isGlobal`: whether every module sees the
-   *   service without importing this one. @default false
+   * @param options {@link GAuthifyModuleOptions} and {@link GAuthifyModuleExtras}
    *
    * @example
    * ```ts
@@ -63,13 +69,13 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * ```
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return withRoutes(super.forRoot(options), options.mfa?.routes);
+    return assemble(super.forRoot(options), options, options.mfa?.routes);
   }
 
   /**
    * Configures the module with values other providers know, such as those of
    * `@nestjs/config`: by `useFactory` with `inject`, or by `useClass` or
-   * `useExisting` of a {@link GAuthifyOptionsFactory}. `isGlobal` as in `forRoot`.
+   * `useExisting` of a {@link GAuthifyOptionsFactory}. {@link GAuthifyModuleExtras} as in `forRoot`.
    *
    * @example
    * ```ts
@@ -90,18 +96,45 @@ export class GAuthifyModule extends ConfigurableModuleClass {
     /** As `mfa.routes`: routes are mounted before options are made. */
     mfaRoutes?: MfaRoutesOption;
   }): DynamicModule {
-    return withRoutes(super.forRootAsync(options), mfaRoutes);
+    return assemble(super.forRootAsync(options), options, mfaRoutes);
   }
 }
 
-function withRoutes(
-  definition: DynamicModule,
+/** Adds what depends on whether the module has a name, whose connections it uses, and whether it has routes. */
+function assemble(
+  module: DynamicModule,
+  { name, http }: GAuthifyModuleExtras,
   routes: MfaRoutesOption | undefined,
 ): DynamicModule {
-  if (!routes) return definition;
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw new Error(
+      'GAuthifyModule: name must be a string that is not empty, or be left out.',
+    );
+  const token = getGAuthifyToken(name);
   return {
-    ...definition,
-    controllers: [createMfaController(routes)],
-    providers: [...(definition.providers ?? []), MfaRouteGuard],
+    ...module,
+    imports: [
+      ...(module.imports ?? []),
+      // An axios instance of our own: interceptors which the application puts on
+      // the shared one must not see the API key and people's codes.
+      http ?? HttpModule.register({}),
+    ],
+    controllers: routes ? [createMfaController(routes)] : [],
+    providers: [
+      ...(module.providers ?? []),
+      ...(http ? [] : [Connections]),
+      ...(name ? [{ provide: token, useExisting: GAuthifyService }] : []),
+      ...(routes ? [MfaRouteGuard] : []),
+    ],
+    // Of one with a name, nothing that could be taken for that of another.
+    exports: name
+      ? [token]
+      : [
+          GAuthifyService,
+          GAUTHIFY_MODULE_OPTIONS,
+          GAuthifyHealthIndicator,
+          MfaService,
+          MfaEvents,
+        ],
   };
 }

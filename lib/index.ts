@@ -20,10 +20,26 @@ export { ParameterError } from './errors/parameter.error.js';
 export { RateLimitError } from './errors/rate-limit.error.js';
 export { ServerError } from './errors/server.error.js';
 export { GAuthifyModule } from './gauthify.module.js';
-export { GAUTHIFY_MODULE_OPTIONS } from './gauthify.module-definition.js';
+export {
+  GAUTHIFY_MODULE_OPTIONS,
+  type GAuthifyModuleExtras,
+} from './gauthify.module-definition.js';
 export { GAuthifyService } from './gauthify.service.js';
+export { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
+export {
+  getGAuthifyToken,
+  InjectGAuthify,
+} from './inject-gauthify.decorator.js';
+export type {
+  AccessPointHealth,
+  HealthOptions,
+} from './interfaces/access-point-health.interface.js';
+export type { CallOptions } from './interfaces/call-options.interface.js';
 export type { CheckAuthOptions } from './interfaces/check-auth-options.interface.js';
-export type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
+export type {
+  GAuthifyModuleOptions,
+  RetryPolicy,
+} from './interfaces/gauthify-module-options.interface.js';
 export type { GAuthifyOptionsFactory } from './interfaces/gauthify-options-factory.interface.js';
 export type {
   MfaEvent,
@@ -49,4 +65,5 @@ export type { MfaExchange, MfaRequest } from './mfa/mfa-exchange.js';
 export { MfaGuard } from './mfa/mfa.guard.js';
 export { type MfaChannel, MfaService } from './mfa/mfa.service.js';
 export { Mfa, RequireMfa, SkipMfa } from './mfa/require-mfa.decorator.js';
+export type { UsersOptions } from './interfaces/users-options.interface.js';
 export type { GAuthifyResolvedOptions } from './transport/normalize-options.js';

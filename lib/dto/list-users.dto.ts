@@ -1,5 +1,12 @@
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
-import { asInteger } from './from-wire.js';
+import {
+  IsInt,
+  IsOptional,
+  IsString,
+  Max,
+  MaxLength,
+  Min,
+} from 'class-validator';
+import { asInteger, asText } from './from-wire.js';
 import { WireName } from './wire-name.decorator.js';
 
 /** Query of `GET users/`. */
@@ -19,4 +26,15 @@ export class ListUsersDto {
   @Min(1)
   @Max(1000)
   pageSize?: number;
+
+  /**
+   * The page that comes after this `unique_id`, in the order of the ids;
+   * empty: the first. `page` then means nothing. Unlike page numbers, it loses
+   * nobody when users are deleted between two pages.
+   */
+  @WireName('after', asText)
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  after?: string;
 }

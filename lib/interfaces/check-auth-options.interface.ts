@@ -1,5 +1,7 @@
+import type { CallOptions } from './call-options.interface.js';
+
 /** Options of `GAuthifyService.checkAuth`. */
-export interface CheckAuthOptions {
+export interface CheckAuthOptions extends CallOptions {
   /**
    * Let everyone in while GAuthify cannot check codes: it is unreachable, it
    * fails, or it refuses the API key. Each time this decides, it is logged at

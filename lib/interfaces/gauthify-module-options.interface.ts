@@ -1,5 +1,8 @@
 import type { MfaOptions } from './mfa-options.interface.js';
 
+/** When a call goes on to another access point: `safe` or `legacy`; see {@link GAuthifyModuleOptions.retry}. */
+export type RetryPolicy = 'safe' | 'legacy';
+
 /** Options of `GAuthifyModule`. */
 export interface GAuthifyModuleOptions {
   /** API key of your realm on the GAuthify server. */
@@ -26,6 +29,37 @@ export interface GAuthifyModuleOptions {
    * @default no limit but `timeoutMs` for each access point
    */
   totalTimeoutMs?: number;
+
+  /**
+   * How long an access point that failed is left alone, milliseconds, before a
+   * single call tries it again. While all are left alone, they are tried all
+   * the same.
+   *
+   * @default 30000
+   */
+  accessPointCooldownMs?: number;
+
+  /**
+   * When a call goes on to another access point.
+   *
+   * `safe`: never where something could happen twice. Of a check, a send or a
+   * new user whose answer was lost, that is only where GAuthify knows the call
+   * again by its `Idempotency-Key`; else it is a `ServerError`.
+   *
+   * `legacy`: as the old GAuthify clients, after whatever is no answer. A
+   * person may then get two SMS, or be told that a right code is wrong.
+   *
+   * @default `safe`
+   */
+  retry?: RetryPolicy;
+
+  /**
+   * Most connections to one access point at a time; further calls wait for
+   * one, within their `timeoutMs`. Not used with an `http` module of your own.
+   *
+   * @default 128
+   */
+  maxSockets?: number;
 
   /** How `MfaGuard` reads requests. */
   mfa?: MfaOptions;

@@ -26,6 +26,7 @@ import {
   GAUTHIFY_SERVER_OPTIONS,
   type OPTIONS_TYPE,
 } from './gauthify-server.module-definition.js';
+import { KeptAnswers } from './idempotency/kept-answers.js';
 import { PagesController } from './pages/pages.controller.js';
 import type { GAuthifyServerOptions } from './server-options.js';
 import {
@@ -79,6 +80,7 @@ import { UsersService } from './users/users.service.js';
     },
     DatabaseLifecycle,
     HttpWire,
+    KeptAnswers,
     ApiKeyGuard,
     ApiKeysService,
     UsersService,

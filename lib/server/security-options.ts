@@ -22,6 +22,10 @@ export interface SecurityOptions {
   sendWindowSeconds: number;
   /** Life of a token `gat…`, seconds. @default 300 */
   tokenTtlSeconds: number;
+  /** How long the answer to an `Idempotency-Key` is kept, seconds. @default 600 */
+  idempotencyTtlSeconds: number;
+  /** How long a repetition waits for the answer to the first request, milliseconds, before it is a 500. @default 3000 */
+  idempotencyWaitMs: number;
   /** Largest request body, bytes. @default 65536 */
   maxBodyBytes: number;
 }
@@ -38,5 +42,7 @@ export const SECURITY_DEFAULTS: Readonly<SecurityOptions> = Object.freeze({
   sendsPerWindow: 5,
   sendWindowSeconds: 600,
   tokenTtlSeconds: 300,
+  idempotencyTtlSeconds: 600,
+  idempotencyWaitMs: 3000,
   maxBodyBytes: 64 * 1024,
 });

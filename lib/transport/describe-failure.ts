@@ -1,4 +1,4 @@
-import { TimeoutError } from 'rxjs';
+import type { Failure } from './failure.js';
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'refused the connection: is the GAuthify server running there?',
@@ -7,16 +7,35 @@ const REASONS: Record<string, string> = {
   ERR_BAD_RESPONSE: 'closed the connection before it had answered',
   ENOTFOUND: 'has a host name that cannot be resolved',
   EAI_AGAIN: 'has a host name that cannot be resolved just now',
+  ETIMEDOUT: 'could not be connected to in time',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'has a TLS certificate of its own making',
+  CERT_HAS_EXPIRED: 'has a TLS certificate that has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'has a TLS certificate of another host',
 };
 
+// What comes before a connection, whatever made the request. Not ECONNRESET,
+// EPIPE or EPROTO, which come before it as well as in its middle.
+const BEFORE =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*|CERT_.*|ERR_TLS_CERT_ALTNAME_INVALID)$/;
+
 /**
- * Why an access point gave no answer, in words. Reads nothing of the error but
- * its code: axios' errors carry the request, and with it the API key.
+ * Why an access point gave no answer. Reads nothing of the error but its code:
+ * axios' errors carry the request, and with it the API key.
+ *
+ * @param isUnwritten whether nothing was written; `undefined`: not known
  */
-export function describeFailure(error: unknown, timeoutMs: number): string {
-  if (error instanceof TimeoutError)
-    return `did not answer within ${timeoutMs} ms (timeoutMs)`;
+export function describeFailure(
+  error: unknown,
+  isUnwritten: boolean | undefined,
+): Failure {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return 'could not be asked';
-  return REASONS[code] ?? `could not be asked (${code})`;
+  const reason =
+    typeof code !== 'string'
+      ? 'could not be asked'
+      : (REASONS[code] ?? `could not be asked (${code})`);
+  if (isUnwritten ?? (typeof code === 'string' && BEFORE.test(code)))
+    return { kind: 'unsent', reason };
+  return reason === REASONS['ECONNRESET']
+    ? { kind: 'lost', reason, isClosed: true }
+    : { kind: 'lost', reason };
 }

@@ -1,128 +1,130 @@
+import { randomUUID } from 'node:crypto';
 import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable } from '@nestjs/common';
-import type { AxiosRequestConfig } from 'axios';
-import {
-  catchError,
-  concatMap,
-  defer,
-  find,
-  from,
-  map,
-  of,
-  tap,
-  throwError,
-  timeout,
-  type Observable,
-} from 'rxjs';
+import type { AxiosInstance } from 'axios';
+import { Observable } from 'rxjs';
 import { ServerError } from '../errors/server.error.js';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import { describeFailure } from './describe-failure.js';
-import { judgeAnswer, type Verdict } from './judge-answer.js';
+import type { CallOptions } from '../interfaces/call-options.interface.js';
+import { type AccessPoint, AccessPoints } from './access-points.js';
+import { CLIENT_CLOCK, type ClientClock } from './client-clock.js';
+import { CallAttempts } from './call-attempts.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
-import { VERSION } from './version.js';
+import { Asker } from './asker.js';
+import { Telemetry } from './telemetry.js';
+import type { WireCall } from './wire-call.js';
 
-/** One call of the GAuthify API, in wire terms. */
-export interface WireCall {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Below the access point, percent-encoded, with its last slash: `users/jane/`. */
-  path: string;
-  /** Form fields, by their names on the wire. */
-  params?: Record<string, string>;
-}
-
-/** Makes one call of the GAuthify API: asks the access points in order until one answers. */
+/**
+ * Makes calls of the GAuthify API: asks access points until one answers, and
+ * remembers which of them work.
+ */
 @Injectable()
 export class GAuthifyTransport {
+  readonly accessPoints: AccessPoints;
+
   constructor(
     private readonly http: HttpService,
+    private readonly asker: Asker,
     @Inject(GAUTHIFY_MODULE_OPTIONS)
     private readonly options: GAuthifyResolvedOptions,
-  ) {}
+    @Inject(CLIENT_CLOCK) now: ClientClock,
+    private readonly telemetry: Telemetry,
+  ) {
+    this.accessPoints = new AccessPoints(
+      options.accessPoints,
+      options.accessPointCooldownMs,
+      now,
+    );
+  }
+
+  /** The axios instance that makes the requests. */
+  get axiosRef(): AxiosInstance {
+    return this.http.axiosRef;
+  }
 
   /**
    * Emits `data` of the answer, once. Cold: every subscription is a call of its
-   * own. Unsubscribing drops the connection and asks no further access point.
+   * own, with a key of its own. Unsubscribing drops the connection and asks no
+   * further access point.
    *
    * Errors with the {@link GAuthifyError} GAuthify answered with, or with a
    * {@link ServerError} when no access point was of use; its `cause` is then an
    * `AggregateError` of what went wrong at each.
    */
-  call(call: WireCall): Observable<unknown> {
-    const { accessPoints, totalTimeoutMs } = this.options;
-    return defer(() => {
-      const failures: Error[] = [];
-      const verdict$ = from(accessPoints).pipe(
-        concatMap((accessPoint) =>
-          this.ask(accessPoint, call).pipe(
-            tap((verdict) => {
-              if (verdict.kind === 'next')
-                failures.push(new Error(`${accessPoint} ${verdict.reason}`));
-            }),
-          ),
-        ),
-        find(({ kind }) => kind !== 'next'),
-        map((verdict) => {
-          if (verdict?.kind === 'data') return verdict.data;
-          throw verdict?.kind === 'error'
-            ? verdict.error
-            : unreachable(failures);
-        }),
+  call(call: WireCall, given: CallOptions = {}): Observable<unknown> {
+    const timeoutMs = given.timeoutMs ?? this.options.timeoutMs;
+    const totalTimeoutMs = given.totalTimeoutMs ?? this.options.totalTimeoutMs;
+    return new Observable((subscriber) => {
+      const observed = this.telemetry.begin(call);
+      const attempts = new CallAttempts(
+        call,
+        call.method === 'GET' ? undefined : randomUUID(),
+        timeoutMs,
+        this.options,
+        this.accessPoints,
+        this.asker,
+        observed,
       );
-      if (totalTimeoutMs === undefined) return verdict$;
-      const late = new Error(
-        `No access point answered within ${totalTimeoutMs} ms (totalTimeoutMs)`,
+      let timer: NodeJS.Timeout | undefined;
+      const fail = (error: unknown) => {
+        observed?.end(error);
+        subscriber.error(error);
+      };
+      if (totalTimeoutMs !== undefined)
+        timer = setTimeout(() => {
+          const late = new Error(
+            `No access point answered within ${totalTimeoutMs} ms (totalTimeoutMs)`,
+          );
+          fail(unreachable([...attempts.failures, late]));
+        }, totalTimeoutMs);
+      attempts.run().then(
+        (verdict) => {
+          if (subscriber.closed) return;
+          if (verdict.kind === 'none') fail(unreachable(attempts.failures));
+          else if (verdict.kind === 'final') fail(verdict.error);
+          else {
+            observed?.end();
+            subscriber.next(verdict.data);
+            subscriber.complete();
+          }
+        },
+        (error: unknown) => {
+          if (!subscriber.closed) fail(error);
+        },
       );
-      return verdict$.pipe(
-        timeout({
-          first: totalTimeoutMs,
-          with: () => throwError(() => unreachable([...failures, late])),
-        }),
-      );
+      return () => {
+        clearTimeout(timer);
+        attempts.cancel();
+        observed?.end();
+      };
     });
   }
 
-  /** One attempt at one access point. Never errors. */
-  private ask(accessPoint: string, call: WireCall): Observable<Verdict> {
-    const { timeoutMs } = this.options;
-    return this.http.request<string>(this.request(accessPoint, call)).pipe(
-      // By the clock, not by silence on the socket: a server that dribbles a
-      // byte a second must not hold a caller for ever.
-      timeout({ first: timeoutMs }),
-      map(({ status, headers, data }) =>
-        judgeAnswer({ status, headers: { ...headers }, text: data }),
-      ),
-      catchError((error: unknown) =>
-        of<Verdict>({
-          kind: 'next',
-          reason: describeFailure(error, timeoutMs),
-        }),
-      ),
-    );
-  }
-
-  /** Spells out what an application may have changed in `axios.defaults`. */
-  private request(accessPoint: string, call: WireCall): AxiosRequestConfig {
-    const { method, path, params } = call;
-    return {
-      method,
-      url: accessPoint + path,
-      baseURL: '',
-      auth: { username: '', password: this.options.apiKey },
-      headers: {
-        Accept: 'application/json',
-        'User-Agent': `nestjs-gauthify/${VERSION}`,
-        ...(params && { 'Content-Type': 'application/x-www-form-urlencoded' }),
-      },
-      // In the body alone: a query ends up in access logs, with codes and tokens.
-      data: params && new URLSearchParams(params).toString(),
-      transformRequest: (data: unknown) => data,
-      transformResponse: (data: unknown) => data,
-      responseType: 'text',
-      validateStatus: () => true,
-      // A redirect would carry the API key elsewhere.
-      maxRedirects: 0,
-      timeout: 0,
-    };
+  /** Asks one access point something harmless: why it is of no use, `undefined` where it is. */
+  probe(
+    point: AccessPoint,
+    { timeoutMs = this.options.timeoutMs }: CallOptions = {},
+  ): Observable<string | undefined> {
+    return new Observable((subscriber) => {
+      const attempt = this.asker.ask(
+        point,
+        { method: 'GET', path: 'errors/' },
+        undefined,
+        timeoutMs,
+      );
+      void attempt.verdict.then((verdict) => {
+        if (subscriber.closed) return;
+        subscriber.next(
+          verdict.kind === 'data'
+            ? undefined
+            : verdict.kind === 'final'
+              ? `answered ${verdict.error.httpStatus} (${verdict.error.errorCode})`
+              : verdict.reason,
+        );
+        subscriber.complete();
+      });
+      return () => attempt.cancel();
+    });
   }
 }
 

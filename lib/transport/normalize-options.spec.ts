@@ -15,6 +15,9 @@ it('fills in defaults', () => {
     ],
     timeoutMs: 5000,
     totalTimeoutMs: undefined,
+    accessPointCooldownMs: 30_000,
+    retry: 'safe',
+    maxSockets: 128,
     mfa: {},
   });
 });
@@ -108,12 +111,16 @@ describe('refuses, in one sentence that names the option,', () => {
       'accessPoints[0] must end in /v1/',
     ],
     ...[0, -1, NaN, Infinity, 2 ** 31, '5000', null].flatMap((ms) =>
-      ['timeoutMs', 'totalTimeoutMs'].map((name): [string, object, string] => [
-        `${name} of ${JSON.stringify(ms)}`,
-        { [name]: ms },
-        `${name} must be a number of milliseconds above 0`,
-      ]),
+      ['timeoutMs', 'totalTimeoutMs', 'accessPointCooldownMs'].map(
+        (name): [string, object, string] => [
+          `${name} of ${JSON.stringify(ms)}`,
+          { [name]: ms },
+          `${name} must be a number of milliseconds above 0`,
+        ],
+      ),
     ),
+    ['another retry', { retry: 'always' }, 'retry must be'],
+    ['no sockets', { maxSockets: 0 }, 'maxSockets must be a whole number'],
     ['mfa that is no object', { mfa: 'x' }, 'mfa must be an object'],
     [
       'mfa.safeMode that is no boolean',

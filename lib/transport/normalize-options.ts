@@ -1,8 +1,11 @@
-import type { GAuthifyModuleOptions } from '../interfaces/gauthify-module-options.interface.js';
 import type {
   MfaOptions,
   MfaProofOptions,
 } from '../interfaces/mfa-options.interface.js';
+import type {
+  GAuthifyModuleOptions,
+  RetryPolicy,
+} from '../interfaces/gauthify-module-options.interface.js';
 
 /** The hosted access points, in the order every GAuthify client asks them. */
 export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
@@ -13,6 +16,8 @@ export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
 const DEFAULT_TIMEOUT_MS = 5000;
 // The output of the hash that signs [RFC 7518 §3.2].
 const MIN_SECRET_BYTES = 32;
+const DEFAULT_COOLDOWN_MS = 30_000;
+const DEFAULT_MAX_SOCKETS = 128;
 // setTimeout runs at once when it is given more than this.
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -23,6 +28,9 @@ export interface GAuthifyResolvedOptions {
   readonly timeoutMs: number;
   /** `undefined`: no limit but `timeoutMs` for each access point. */
   readonly totalTimeoutMs: number | undefined;
+  readonly accessPointCooldownMs: number;
+  readonly retry: RetryPolicy;
+  readonly maxSockets: number;
   readonly mfa: Readonly<MfaOptions>;
 }
 
@@ -41,6 +49,11 @@ export function normalizeOptions(
     accessPoints: checkAccessPoints(options.accessPoints),
     timeoutMs: checkMs('timeoutMs', options.timeoutMs) ?? DEFAULT_TIMEOUT_MS,
     totalTimeoutMs: checkMs('totalTimeoutMs', options.totalTimeoutMs),
+    accessPointCooldownMs:
+      checkMs('accessPointCooldownMs', options.accessPointCooldownMs) ??
+      DEFAULT_COOLDOWN_MS,
+    retry: checkRetry(options.retry),
+    maxSockets: checkMaxSockets(options.maxSockets),
     mfa: checkMfa(options.mfa),
   });
 }
@@ -101,13 +114,31 @@ function checkAccessPoint(name: string, value: unknown): string {
 }
 
 function checkMs(name: string, value: unknown): number | undefined {
+  const problem = problemOfMs(value);
+  if (problem) throw invalid(name, problem);
+  return value as number | undefined;
+}
+
+/** What is wrong with a number of milliseconds; `undefined` where nothing is. */
+export function problemOfMs(value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !(value > 0) || value > MAX_TIMEOUT_MS)
-    throw invalid(
-      name,
-      `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}`,
-    );
-  return value;
+  if (typeof value === 'number' && value > 0 && value <= MAX_TIMEOUT_MS)
+    return undefined;
+  return `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}`;
+}
+
+function checkRetry(retry: unknown): RetryPolicy {
+  if (retry === undefined) return 'safe';
+  if (retry !== 'safe' && retry !== 'legacy')
+    throw invalid('retry', 'must be "safe" or "legacy"');
+  return retry;
+}
+
+function checkMaxSockets(value: unknown): number {
+  if (value === undefined) return DEFAULT_MAX_SOCKETS;
+  if (!Number.isSafeInteger(value) || (value as number) < 1)
+    throw invalid('maxSockets', 'must be a whole number of at least 1');
+  return value as number;
 }
 
 function checkMfa(mfa: MfaOptions | undefined): Readonly<MfaOptions> {

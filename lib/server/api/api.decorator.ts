@@ -8,6 +8,7 @@ import {
 import { ApiKeyGuard } from './api-key.guard.js';
 import { EnvelopeFilter } from './envelope.filter.js';
 import { EnvelopeInterceptor } from './envelope.interceptor.js';
+import { IdempotencyInterceptor } from '../idempotency/idempotency.interceptor.js';
 
 /**
  * What `@SkipMfa()` says, in the words of its metadata: an `MfaGuard` of the
@@ -21,6 +22,6 @@ export const Api = (): ClassDecorator =>
   applyDecorators(
     NotForMfaGuard(),
     UseGuards(ApiKeyGuard),
-    UseInterceptors(EnvelopeInterceptor),
+    UseInterceptors(EnvelopeInterceptor, IdempotencyInterceptor),
     UseFilters(EnvelopeFilter),
   );

@@ -15,9 +15,13 @@ export const ERROR_CODES = {
   invalid_body: '406: the body could not be read; the message says why',
   no_address:
     '406: the user has no address of this kind on file, and none was given',
+  idempotency_key_reused:
+    '406: the Idempotency-Key was used for another request: give each request a key of its own',
   user_exists: '409: a user with this unique_id exists already',
   delivery_failed:
     '500: the message could not be handed over to be delivered; try again',
+  request_in_progress:
+    '500: the first request with this Idempotency-Key has no answer yet, or ended without one; it may have been carried out',
   '500': '500: the server failed; its log has the request_id',
 } as const;
 

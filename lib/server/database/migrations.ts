@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Kysely, Migration } from 'kysely';
+import type { Schema } from './schema.js';
 
 /** Applied in the order of their names, each once. Never change one that was released. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -69,6 +71,31 @@ export const MIGRATIONS: Record<string, Migration> = {
         .addColumn('hash', 'varchar(64)', (column) => column.primaryKey())
         .addColumn('realm', 'varchar(64)', (column) => column.notNull())
         .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
+  '0002_idempotency': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('idempotency')
+        .addColumn('id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('fingerprint', 'text', (column) => column.notNull())
+        .addColumn('claim', 'varchar(36)', (column) => column.notNull())
+        .addColumn('answer', 'text')
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .execute();
+      await db.schema
+        .createIndex('idempotency_expires_at')
+        .on('idempotency')
+        .column('expires_at')
+        .execute();
+      await db.schema
+        .createTable('idempotency_scope')
+        .addColumn('id', 'varchar(36)', (column) => column.primaryKey())
+        .execute();
+      await (db as Kysely<Pick<Schema, 'idempotency_scope'>>)
+        .insertInto('idempotency_scope')
+        .values({ id: randomUUID() })
         .execute();
     },
   },

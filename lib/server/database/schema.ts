@@ -59,12 +59,31 @@ export interface ApiKeyRow {
   created_at: number;
 }
 
+export interface IdempotencyRow {
+  /** SHA-256 of realm and key, hex */
+  id: string;
+  /** keyed hash of the request: it may hold a code */
+  fingerprint: string;
+  /** the request that acts; no other may write the answer */
+  claim: string;
+  /** sealed JSON of what was answered; null while it is not known */
+  answer: string | null;
+  expires_at: number;
+}
+
+/** One row, made with the table: the same for all who share the database. */
+export interface IdempotencyScopeRow {
+  id: string;
+}
+
 export interface Schema {
   users: UserRow;
   sent_codes: SentCodeRow;
   tokens: TokenRow;
   sends: SendRow;
   api_keys: ApiKeyRow;
+  idempotency: IdempotencyRow;
+  idempotency_scope: IdempotencyScopeRow;
 }
 
 export type Database = Kysely<Schema>;

@@ -52,12 +52,23 @@ export class UsersService {
     return row;
   }
 
-  /** Oldest first; all of them without `page`. */
+  /** Oldest first, all of them without `page`; with `after`, by `unique_id`. */
   async list(
     realm: string,
-    { page, pageSize }: ListUsersDto,
+    { page, pageSize, after }: ListUsersDto,
   ): Promise<UserRow[]> {
     const size = pageSize ?? DEFAULT_PAGE_SIZE;
+    // By what every user has from beginning to end, and an index is of: a page
+    // stays where it is, whoever is made or deleted before it.
+    if (after !== undefined)
+      return await this.db
+        .selectFrom('users')
+        .selectAll()
+        .where('realm', '=', realm)
+        .where('unique_id', '>', after)
+        .orderBy('unique_id')
+        .limit(size)
+        .execute();
     return await this.db
       .selectFrom('users')
       .selectAll()

@@ -1,0 +1,16 @@
+/** Options of `GAuthifyService.health`. */
+export interface HealthOptions {
+  /** Time for each access point, milliseconds. @default that of the module */
+  timeoutMs?: number;
+}
+
+/** Whether an access point answers. */
+export interface AccessPointHealth {
+  /** As in the option `accessPoints`. */
+  url: string;
+  status: 'up' | 'down';
+  /** How long it took to find out, milliseconds. */
+  durationMs: number;
+  /** Why it is down. */
+  reason?: string;
+}

@@ -1,0 +1,100 @@
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Injectable,
+  Logger,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { ParameterError } from '../../errors/parameter.error.js';
+import { rawRequest, type RawRequest } from '../api/raw-request.js';
+import { KeptAnswers, type Claim } from './kept-answers.js';
+
+/**
+ * Answers a repeated request with what was answered to the first, where both
+ * carry the same `Idempotency-Key`: a lost answer costs nobody a second SMS.
+ *
+ * Only successes are kept. An error means that nothing was done, or that the
+ * server failed at it: the repetition is then the first request.
+ */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor {
+  private readonly logger = new Logger('GAuthifyServer');
+
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly kept: KeptAnswers,
+  ) {}
+
+  async intercept(
+    context: ExecutionContext,
+    next: CallHandler<unknown>,
+  ): Promise<Observable<unknown>> {
+    // With every answer, so that a client knows before it depends on it.
+    this.adapterHost.httpAdapter.setHeader(
+      context.switchToHttp().getResponse(),
+      'Idempotency-Scope',
+      await this.kept.scope(),
+    );
+    const request = rawRequest(context);
+    const key = keyOf(request);
+    if (key === undefined) return next.handle();
+    return from(this.once(request, key, next));
+  }
+
+  private async once(
+    request: RawRequest,
+    key: string,
+    next: CallHandler<unknown>,
+  ): Promise<unknown> {
+    const claimed = await this.kept.claimOrAnswer({
+      realm: request.gauthifyRealm!,
+      key,
+      content: contentOf(request),
+    });
+    if ('answer' in claimed) return claimed.answer;
+    let answer: unknown;
+    try {
+      answer = await lastValueFrom(next.handle());
+    } catch (error) {
+      await this.orLog(this.kept.release(claimed), 'given back');
+      throw error;
+    }
+    // It was done: the caller is told, also where it cannot be kept.
+    await this.orLog(this.kept.keep(claimed satisfies Claim, answer), 'kept');
+    return answer;
+  }
+
+  private async orLog(work: Promise<void>, what: string): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.logger.error(
+        `An Idempotency-Key could not be ${what}: ${(error as Error).name}`,
+      );
+    }
+  }
+}
+
+function keyOf({ method, headers }: RawRequest): string | undefined {
+  const key = headers['idempotency-key'];
+  if (key === undefined || method === 'GET' || method === 'HEAD')
+    return undefined;
+  if (typeof key !== 'string' || !/^[\x20-\x7e]{1,255}$/.test(key))
+    throw new ParameterError(
+      'The header Idempotency-Key must be 1 to 255 printable ASCII characters',
+    );
+  return key;
+}
+
+/** The request as the handler reads it, whatever way its parameters came. */
+function contentOf({ method, url, gauthifyParams }: RawRequest): string {
+  const params = Object.entries(
+    gauthifyParams instanceof ParameterError ? {} : (gauthifyParams ?? {}),
+  )
+    // The credentials are not what is asked for; they may be rotated in between.
+    .filter(([name]) => name !== 'api_key')
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([method, url?.split('?', 1)[0], params]);
+}

@@ -1,0 +1,169 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { ParameterError } from '../../errors/parameter.error.js';
+import { ServerError } from '../../errors/server.error.js';
+import { CLOCK, type Clock } from '../clock.js';
+import { Keyring } from '../database/keyring.js';
+import { DATABASE, type Database } from '../database/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+
+const PURGE_EVERY_MS = 30_000;
+const POLL_MS = [5, 10, 20, 40];
+
+/** A request with a key. */
+export interface KeyedRequest {
+  realm: string;
+  key: string;
+  /** All that makes it this request: method, path, parameters. */
+  content: string;
+}
+
+/** The right to act on a request, which one of all its repetitions gets. */
+export interface Claim {
+  id: string;
+  claim: string;
+}
+
+/**
+ * Answers by `Idempotency-Key`, in the database and so for all instances.
+ *
+ * One statement claims a key; whoever got it acts, and stores what it answers.
+ * A claim whose holder dies in between stays without an answer: the request may
+ * have been carried out, so its repetitions are errors until the key expires,
+ * rather than a second SMS. The caller who wants a second one makes a new call,
+ * which has a key of its own.
+ */
+@Injectable()
+export class KeptAnswers {
+  private purgedAt = 0;
+  private scopeId?: Promise<string>;
+
+  constructor(
+    @Inject(DATABASE) private readonly db: Database,
+    @Inject(CLOCK) private readonly now: Clock,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly keyring: Keyring,
+  ) {}
+
+  /** Names the database: servers that say the same one know each other's keys. */
+  scope(): Promise<string> {
+    this.scopeId ??= this.db
+      .selectFrom('idempotency_scope')
+      .select('id')
+      .executeTakeFirstOrThrow()
+      .then(
+        ({ id }) => id,
+        (error: unknown) => {
+          this.scopeId = undefined;
+          throw error;
+        },
+      );
+    return this.scopeId;
+  }
+
+  /**
+   * The right to act, or what was answered to the same request before.
+   *
+   * @throws ParameterError where the key was used for another request
+   * @throws ServerError where the first request has no answer yet
+   */
+  async claimOrAnswer({
+    realm,
+    key,
+    content,
+  }: KeyedRequest): Promise<Claim | { answer: unknown }> {
+    // A realm has no line break in it: no pair of realm and key is another's.
+    const id = createHash('sha256').update(`${realm}\n${key}`).digest('hex');
+    await this.purge();
+    const claim = await this.claim(id, content);
+    if (claim) return claim;
+    const until = performance.now() + this.settings.security.idempotencyWaitMs;
+    for (let turn = 0; ; turn++) {
+      const row = await this.db
+        .selectFrom('idempotency')
+        .select(['fingerprint', 'answer'])
+        .where('id', '=', id)
+        .executeTakeFirst();
+      // The first failed without effect: this one is the first now.
+      const mine = row ? undefined : await this.claim(id, content);
+      if (mine) return mine;
+      if (row && !this.keyring.matches(row.fingerprint, content))
+        throw new ParameterError(
+          'The Idempotency-Key was used for another request: give each request a key of its own',
+          { errorCode: 'idempotency_key_reused' },
+        );
+      if (row && row.answer !== null)
+        return { answer: this.open(id, row.answer) };
+      if (performance.now() >= until)
+        throw new ServerError(
+          'The first request with this Idempotency-Key has no answer yet',
+          { errorCode: 'request_in_progress' },
+        );
+      await new Promise((resolve) =>
+        setTimeout(resolve, POLL_MS[turn] ?? POLL_MS.at(-1)),
+      );
+    }
+  }
+
+  /** Keeps what was answered. */
+  async keep({ id, claim }: Claim, answer: unknown): Promise<void> {
+    const text = JSON.stringify({ answer });
+    await this.db
+      .updateTable('idempotency')
+      // It holds the user's secret and a usable code.
+      .set({ answer: this.keyring.seal(Buffer.from(text), place(id)) })
+      .where('id', '=', id)
+      .where('claim', '=', claim)
+      .execute();
+  }
+
+  /** Gives the key back after a request that did nothing. */
+  async release({ id, claim }: Claim): Promise<void> {
+    await this.db
+      .deleteFrom('idempotency')
+      .where('id', '=', id)
+      .where('claim', '=', claim)
+      .execute();
+  }
+
+  private async claim(id: string, content: string): Promise<Claim | undefined> {
+    const now = this.now();
+    const claim = randomUUID();
+    const values = {
+      fingerprint: this.keyring.hash(content),
+      claim,
+      answer: null,
+      expires_at: now + this.settings.security.idempotencyTtlSeconds * 1000,
+    };
+    const row = await this.db
+      .insertInto('idempotency')
+      .values({ id, ...values })
+      .onConflict((conflict) =>
+        conflict
+          .column('id')
+          .doUpdateSet(values)
+          .where('idempotency.expires_at', '<=', now),
+      )
+      .returning('id')
+      .executeTakeFirst();
+    return row && { id, claim };
+  }
+
+  private async purge(): Promise<void> {
+    const now = this.now();
+    if (now - this.purgedAt < PURGE_EVERY_MS) return;
+    this.purgedAt = now;
+    await this.db
+      .deleteFrom('idempotency')
+      .where('expires_at', '<=', now)
+      .execute();
+  }
+
+  private open(id: string, sealed: string): unknown {
+    const text = this.keyring.open(sealed, place(id)).toString();
+    return (JSON.parse(text) as { answer: unknown }).answer;
+  }
+}
+
+/** Associated data: an answer copied to another key does not open. */
+const place = (id: string) => `idempotency\n${id}\nanswer`;

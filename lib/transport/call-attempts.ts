@@ -1,0 +1,134 @@
+import type { AccessPoint, AccessPoints, Tried } from './access-points.js';
+import type { Asked, Asker } from './asker.js';
+import { decideRetry } from './decide-retry.js';
+import { effectOf } from './effect-of.js';
+import type { Failure } from './failure.js';
+import type { Verdict } from './judge-answer.js';
+import type { GAuthifyResolvedOptions } from './normalize-options.js';
+import type { ObservedCall } from './telemetry.js';
+import type { WireCall } from './wire-call.js';
+
+/** How a call ended: with an answer of GAuthify, or without (`none`). */
+export type Outcome =
+  Extract<Verdict, { kind: 'data' | 'final' }> | { kind: 'none' };
+
+/** The attempts of one call, one after the other. */
+export class CallAttempts {
+  /** Why each attempt so far failed. */
+  readonly failures: Error[] = [];
+  private readonly tried = new Map<AccessPoint, Tried>();
+  private readonly effect;
+  /** The attempt GAuthify may have acted on, and where its answer is kept. */
+  private lost?: { failure: Failure; scope: string | undefined };
+  private current?: { point: AccessPoint; asked: Asked };
+  private isCancelled = false;
+
+  constructor(
+    private readonly call: WireCall,
+    /** The same at every attempt, so that GAuthify knows the call again. */
+    private readonly idempotencyKey: string | undefined,
+    private readonly timeoutMs: number,
+    private readonly options: GAuthifyResolvedOptions,
+    private readonly points: AccessPoints,
+    private readonly asker: Asker,
+    private readonly observed: ObservedCall | undefined,
+  ) {
+    this.effect = effectOf(call);
+  }
+
+  /** Drops the request under way, and makes no other. */
+  cancel(): void {
+    this.isCancelled = true;
+    if (!this.current) return;
+    this.current.asked.cancel();
+    this.points.gaveUp(this.current.point);
+  }
+
+  async run(): Promise<Outcome> {
+    for (;;) {
+      const point =
+        this.points.pick(this.tried) ??
+        (this.options.retry === 'safe'
+          ? this.points.pickAgain(this.tried)
+          : undefined);
+      if (!point || this.isCancelled) return { kind: 'none' };
+      if (!(await this.mayAsk(point))) continue;
+      if (this.isCancelled) return { kind: 'none' };
+      const { scope } = point;
+      const verdict = await this.ask(point, this.call);
+      if (verdict.kind === 'data' || verdict.kind === 'final') return verdict;
+      this.note(point, verdict);
+      // The one that may have acted decides, however the later ones ended.
+      if (verdict.kind === 'lost') this.lost ??= { failure: verdict, scope };
+      const { failure } = this.lost ?? { failure: verdict };
+      if (this.decide(failure, true) === 'stop') return { kind: 'none' };
+    }
+  }
+
+  private decide(failure: Failure, sharesAnswers: boolean) {
+    const { effect } = this;
+    const policy = this.options.retry;
+    return decideRetry(failure, { effect, policy, sharesAnswers });
+  }
+
+  /** Whether the call may go to this access point: asks it, where that is needed to know. */
+  private async mayAsk(point: AccessPoint): Promise<boolean> {
+    if (this.lost && this.decide(this.lost.failure, false) === 'stop') {
+      const { scope } = this.lost;
+      // Of an access point we never had an answer of, we do not know whether it
+      // has the first answer: it says so with every answer it gives.
+      if (scope !== undefined && point.scope === undefined)
+        await this.ask(point, { method: 'GET', path: 'errors/' });
+      if (scope !== undefined && point.scope === scope) return true;
+      this.note(point, {
+        kind: 'unsent',
+        reason: 'was not asked: it could do a second time what may be done',
+      });
+      return false;
+    }
+    // What may not be repeated is no probe: something harmless goes ahead.
+    const isProbe = point.isProbed && this.tried.size === 0;
+    if (!isProbe || this.effect !== 'once' || this.options.retry === 'legacy')
+      return true;
+    const verdict = await this.ask(point, { method: 'GET', path: 'errors/' });
+    if (verdict.kind === 'data' || verdict.kind === 'final') return true;
+    this.note(point, verdict);
+    return false;
+  }
+
+  private async ask(point: AccessPoint, call: WireCall): Promise<Verdict> {
+    const isOwn = call === this.call;
+    const asked = this.asker.ask(
+      point,
+      call,
+      isOwn ? this.idempotencyKey : undefined,
+      this.timeoutMs,
+      this.observed,
+    );
+    this.current = { point, asked };
+    const verdict = await asked.verdict;
+    this.current = undefined;
+    if (this.isCancelled) return verdict;
+    if (verdict.kind === 'data' || verdict.kind === 'final')
+      this.points.succeeded(point);
+    else if (verdict.kind === 'lost' && verdict.isHealthy)
+      this.points.gaveUp(point);
+    // A caller in a hurry does not speak for the others.
+    else if (asked.isLate() && this.timeoutMs < this.options.timeoutMs)
+      this.points.gaveUp(point);
+    else this.points.failed(point);
+    return verdict;
+  }
+
+  private note(
+    point: AccessPoint,
+    failure: Exclude<Failure, { kind: 'final' }>,
+  ): void {
+    this.failures.push(new Error(`${point.url} ${failure.reason}`));
+    this.tried.set(point, {
+      times: (this.tried.get(point)?.times ?? 0) + 1,
+      answers: point.answers,
+      isClosed: failure.kind === 'lost' && failure.isClosed === true,
+    });
+  }
+}

@@ -1,0 +1,40 @@
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { AxiosAdapter } from 'axios';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
+import type { GAuthifyResolvedOptions } from './normalize-options.js';
+import { undiciAdapter } from './undici-adapter.js';
+
+/** The connections of one client: kept alive between calls, closed with the application. */
+@Injectable()
+export class Connections implements OnModuleDestroy {
+  private readonly dispatcher: Dispatcher;
+  readonly adapter: AxiosAdapter;
+
+  constructor(
+    @Inject(GAUTHIFY_MODULE_OPTIONS) options: GAuthifyResolvedOptions,
+  ) {
+    const settings: Agent.Options = {
+      connections: options.maxSockets,
+      connect: { timeout: options.timeoutMs },
+      // One request after the other: one that breaks must not take others along.
+      pipelining: 1,
+      // The transport has clocks of its own, for the attempt and for the call.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
+    // As axios' own adapter: where the environment names a proxy, through that.
+    const hasProxy = Object.keys(process.env).some((name) =>
+      /^https?_proxy$/i.test(name),
+    );
+    this.dispatcher = hasProxy
+      ? new EnvHttpProxyAgent(settings)
+      : new Agent(settings);
+    this.adapter = undiciAdapter(this.dispatcher);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    // Not `close`, which waits for calls whose callers are gone.
+    await this.dispatcher.destroy();
+  }
+}

@@ -1,0 +1,14 @@
+/** One call of the GAuthify API, in wire terms. */
+export interface WireCall {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Below the access point, percent-encoded, with its last slash: `users/jane/`. */
+  path: string;
+  /** Form fields, by their names on the wire. */
+  params?: Record<string, string>;
+  /** The query string, without `?`; of no secret. */
+  query?: string;
+}
+
+/** A path without whom it is about, for logs and metrics: `users/{unique_id}/`. */
+export const templateOf = ({ path }: WireCall): string =>
+  path.replace(/^users\/.+$/, 'users/{unique_id}/');

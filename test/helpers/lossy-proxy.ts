@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterThisTest } from './client.js';
+
+/** Passes requests on to a server, and loses what a test wants lost. */
+export interface LossyProxy {
+  /** Ends in `/v1/`. */
+  url: string;
+  /** `POST /v1/check/` and so on, as they arrived. */
+  seen: string[];
+  /** Whether the answer to a request is lost, once the server has given it. */
+  loses: (request: IncomingMessage) => boolean;
+  /** Whether connections are closed before anything is passed on. */
+  isDead: boolean;
+}
+
+export async function lossyProxy(accessPoint: string): Promise<LossyProxy> {
+  const { port, hostname } = new URL(accessPoint);
+  const proxy: LossyProxy = {
+    url: '',
+    seen: [],
+    loses: () => false,
+    isDead: false,
+  };
+  const server = createServer((request, response) => {
+    if (proxy.isDead) {
+      request.socket.destroy();
+      return;
+    }
+    const { method, url, headers } = request;
+    proxy.seen.push(`${method} ${url}`);
+    const passed = httpRequest(
+      { hostname, port, method, path: url, headers, agent: false },
+      (answer) => {
+        // The server is through with it: it acted.
+        if (proxy.loses(request)) {
+          answer.resume();
+          answer.on('end', () => request.socket.destroy());
+          return;
+        }
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    passed.on('error', () => request.socket.destroy());
+    request.pipe(passed);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterThisTest(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
+  return proxy;
+}

@@ -1,0 +1,153 @@
+import 'reflect-metadata';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { DATABASE, type Database } from '../../lib/server/database/schema.js';
+import { adapter, ADAPTERS, call, createUser } from '../helpers/api.js';
+
+describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
+  let server: GAuthifyTestServer;
+  beforeEach(async () => {
+    server = await GAuthifyTestServer.start({
+      adapter: await adapter(name),
+      apiKeys: [{ realm: 'other', key: 'key-of-another-realm' }],
+      security: { idempotencyWaitMs: 1 },
+    });
+  });
+  afterEach(() => server.close());
+
+  const post = (
+    path: string,
+    params: Record<string, string>,
+    key: string,
+    headers: Record<string, string> = {},
+  ) =>
+    call(server, 'POST', path, params, {
+      headers: { 'idempotency-key': key, ...headers },
+    });
+  const rows = () =>
+    server.app
+      .get<Database>(DATABASE)
+      .selectFrom('idempotency')
+      .selectAll()
+      .execute();
+  const JANE = { unique_id: 'jane', display_name: 'Jane' };
+
+  it('gives a repeated check the first answer, and another key another', async () => {
+    const { unique_id, key } = await createUser(server);
+    const params = { unique_id, auth_code: server.totp(key) };
+    for (const [idempotencyKey, authenticated] of [
+      ['a', true],
+      ['a', true],
+      ['b', false],
+      ['a', true],
+    ] as const)
+      expect((await post('check/', params, idempotencyKey)).body.data).toEqual(
+        expect.objectContaining({ authenticated }),
+      );
+  });
+
+  it('acts once for 50 requests at the same moment', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => post('users/', JANE, 'key')),
+    );
+    const made = answers.filter(({ status }) => status === 201);
+    expect(made.length).toBeGreaterThan(0);
+    expect(new Set(made.map(({ body }) => body.data.key)).size).toBe(1);
+    for (const { status, body } of answers)
+      if (status !== 201) expect(body.error_code).toBe('request_in_progress');
+    expect((await call(server, 'GET', 'users/')).body.data).toHaveLength(1);
+  });
+
+  it('refuses the key for another request', async () => {
+    await post('users/', JANE, 'key');
+    const { status, body } = await post(
+      'users/',
+      { ...JANE, unique_id: 'joe' },
+      'key',
+    );
+    expect([status, body.error_code]).toEqual([406, 'idempotency_key_reused']);
+    const other = await post('check/', JANE, 'key');
+    expect(other.body.error_code).toBe('idempotency_key_reused');
+  });
+
+  it('keeps the keys of realms apart', async () => {
+    await post('users/', JANE, 'key');
+    const { status } = await post('users/', JANE, 'key', {
+      authorization: 'key-of-another-realm',
+    });
+    expect(status).toBe(201);
+    const list = await call(server, 'GET', 'users/');
+    expect(list.body.data).toHaveLength(1);
+  });
+
+  it('gives nothing to who has no API key', async () => {
+    await post('users/', JANE, 'key');
+    const { status, headers } = await post('users/', JANE, 'key', {
+      authorization: 'no-such-key-anywhere',
+    });
+    expect(status).toBe(401);
+    expect(headers.get('idempotency-scope')).toBeNull();
+  });
+
+  it.each(['', 'ü', 'x'.repeat(256)])('refuses the key %j', async (key) => {
+    const { status, body } = await post('users/', JANE, key);
+    expect([status, body.error_message]).toEqual([
+      406,
+      expect.stringContaining('Idempotency-Key'),
+    ]);
+  });
+
+  it('does not keep an error: the repetition is the first request', async () => {
+    const params = { unique_id: 'jane', auth_code: '123456' };
+    expect((await post('check/', params, 'key')).status).toBe(404);
+    await post('users/', JANE, 'other');
+    expect((await post('check/', params, 'key')).status).toBe(200);
+  });
+
+  it('keeps answers for ten minutes, and then not at all', async () => {
+    const { body } = await post('users/', JANE, 'key');
+    server.advance(599);
+    expect((await post('users/', JANE, 'key')).body.data).toEqual(body.data);
+    server.advance(2);
+    expect((await post('users/', JANE, 'key')).status).toBe(409);
+    server.advance(601);
+    await post('check/', { unique_id: 'jane', auth_code: '1' }, 'third');
+    expect(await rows()).toHaveLength(1);
+  });
+
+  it('stores neither key, code, secret nor answer in the clear', async () => {
+    const { body } = await post('users/', JANE, 'the-key');
+    const stored = JSON.stringify(await rows());
+    for (const secret of ['the-key', 'jane', body.data.key, body.data.otp])
+      expect(stored).not.toContain(secret);
+  });
+
+  it('does not act a second time where the first died in between', async () => {
+    await post('users/', JANE, 'key');
+    await server.app
+      .get<Database>(DATABASE)
+      .updateTable('idempotency')
+      .set({ answer: null })
+      .execute();
+    const { status, body } = await post('users/', JANE, 'key');
+    expect([status, body.error_code]).toEqual([500, 'request_in_progress']);
+  });
+
+  it('repeats a deletion and a change, and knows no key of a GET', async () => {
+    await post('users/', JANE, 'create');
+    const init = { headers: { 'idempotency-key': 'delete' } };
+    for (let i = 0; i < 2; i++) {
+      const { status, body } = await call(
+        server,
+        'DELETE',
+        'users/jane/',
+        undefined,
+        init,
+      );
+      expect([status, body.data.unique_id]).toEqual([200, 'jane']);
+    }
+    expect(
+      (await call(server, 'GET', 'users/jane/', undefined, init)).status,
+    ).toBe(404);
+  });
+});
