@@ -16,6 +16,7 @@ import { CLIENT_CLOCK } from './transport/client-clock.js';
 import { Connections } from './transport/connections.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
 import { normalizeOptions } from './transport/normalize-options.js';
+import { Requester } from './transport/requester.js';
 import { Telemetry } from './transport/telemetry.js';
 
 /**
@@ -32,6 +33,7 @@ import { Telemetry } from './transport/telemetry.js';
     },
     { provide: CLIENT_CLOCK, useValue: () => performance.now() },
     { provide: Telemetry, useFactory: () => Telemetry.load() },
+    Requester,
     Asker,
     GAuthifyTransport,
     GAuthifyService,
