@@ -26,6 +26,7 @@ import {
   type GAuthifyResolvedOptions,
   normalizeOptions,
 } from './transport/normalize-options.js';
+import { Requester } from './transport/requester.js';
 import { Telemetry } from './transport/telemetry.js';
 
 /**
@@ -48,6 +49,7 @@ import { Telemetry } from './transport/telemetry.js';
     },
     { provide: CLIENT_CLOCK, useValue: () => performance.now() },
     { provide: Telemetry, useFactory: () => Telemetry.load() },
+    Requester,
     Asker,
     GAuthifyTransport,
     GAuthifyService,

@@ -45,3 +45,10 @@ export function wireNameOf(type: Function, property: string): string {
   }
   return property;
 }
+
+/** The properties of a DTO and their names on the wire, in the order of the class. */
+export function wireNamesOf(
+  type: Function,
+): [property: string, wire: string][] {
+  return [...(wireNames.get(type.prototype as object) ?? [])];
+}

@@ -1,15 +1,10 @@
-import { HttpService } from '@nestjs/axios';
-import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
-import type { AxiosRequestConfig, AxiosResponse } from 'axios';
-import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
+import { Injectable, Logger } from '@nestjs/common';
 import type { AccessPoint } from './access-points.js';
-import { Connections } from './connections.js';
 import { describeFailure } from './describe-failure.js';
 import { judgeAnswer, type Verdict } from './judge-answer.js';
-import type { GAuthifyResolvedOptions } from './normalize-options.js';
 import type { ObservedCall } from './telemetry.js';
-import { isUnwritten } from './undici-adapter.js';
-import { VERSION } from './version.js';
+import { Requester } from './requester.js';
+import type { RawAnswer } from './undici-request.js';
 import { templateOf, type WireCall } from './wire-call.js';
 
 /** A request under way. */
@@ -27,13 +22,7 @@ export interface Asked {
 export class Asker {
   private readonly logger = new Logger('GAuthifyClient');
 
-  constructor(
-    private readonly http: HttpService,
-    @Inject(GAUTHIFY_MODULE_OPTIONS)
-    private readonly options: GAuthifyResolvedOptions,
-    /** None where the application's own `HttpModule` makes the connections. */
-    @Optional() private readonly connections?: Connections,
-  ) {}
+  constructor(private readonly requester: Requester) {}
 
   ask(
     point: AccessPoint,
@@ -42,13 +31,14 @@ export class Asker {
     timeoutMs: number,
     observed?: ObservedCall,
   ): Asked {
-    const controller = new AbortController();
-    const { signal } = controller;
     const startedAt = performance.now();
+    const request = this.requester.send(point.url, call, idempotencyKey);
     let isLate = false;
+    let isOver = false;
     let timer: NodeJS.Timeout | undefined;
     const verdict = new Promise<Verdict>((resolve) => {
-      const end = (result: Verdict, answer?: AxiosResponse<string>) => {
+      const end = (result: Verdict, answer?: RawAnswer) => {
+        isOver = true;
         clearTimeout(timer);
         this.log(point, call, result, startedAt, answer);
         observed?.attempted(point.url, result, answer?.status);
@@ -58,68 +48,32 @@ export class Asker {
       // byte a second must not hold a caller for ever.
       timer = setTimeout(() => {
         isLate = true;
-        controller.abort();
         end({
-          kind: isUnwritten(signal) ? 'unsent' : 'lost',
+          kind: request.isUnwritten() ? 'unsent' : 'lost',
           reason: `did not answer within ${timeoutMs} ms (timeoutMs)`,
         });
+        request.abort();
       }, timeoutMs);
-      signal.addEventListener('abort', () => clearTimeout(timer));
-      this.http.axiosRef
-        .request<string>(this.request(point, call, idempotencyKey, signal))
-        .then(
-          (answer) => {
-            if (signal.aborted) return;
-            const { status, headers, data } = answer;
-            const result = judgeAnswer({
-              status,
-              headers: headers,
-              text: data,
-            });
-            learn(point, headers, result);
-            end(result, answer);
-          },
-          (error: unknown) => {
-            if (!isLate) end(describeFailure(error, isUnwritten(signal)));
-          },
-        );
+      request.answer.then(
+        (answer) => {
+          if (isOver) return;
+          const result = judgeAnswer(answer);
+          learn(point, answer, result);
+          end(result, answer);
+        },
+        (error: unknown) => {
+          if (!isOver) end(describeFailure(error, request.isUnwritten()));
+        },
+      );
     });
     return {
       verdict,
-      cancel: () => controller.abort(),
-      isLate: () => isLate,
-    };
-  }
-
-  /** Spells out what an application may have changed in `axios.defaults`. */
-  private request(
-    point: AccessPoint,
-    { method, path, params, query }: WireCall,
-    idempotencyKey: string | undefined,
-    signal: AbortSignal,
-  ): AxiosRequestConfig {
-    return {
-      method,
-      url: point.url + path + (query ? `?${query}` : ''),
-      baseURL: '',
-      auth: { username: '', password: this.options.apiKey },
-      headers: {
-        Accept: 'application/json',
-        'User-Agent': `nestjs-gauthify/${VERSION}`,
-        ...(params && { 'Content-Type': 'application/x-www-form-urlencoded' }),
-        ...(idempotencyKey && { 'Idempotency-Key': idempotencyKey }),
+      cancel: () => {
+        isOver = true;
+        clearTimeout(timer);
+        request.abort();
       },
-      // In the body alone: a query ends up in access logs, with codes and tokens.
-      data: params && new URLSearchParams(params).toString(),
-      transformRequest: (data: unknown) => data,
-      transformResponse: (data: unknown) => data,
-      responseType: 'text',
-      validateStatus: () => true,
-      // A redirect would carry the API key elsewhere.
-      maxRedirects: 0,
-      timeout: 0,
-      signal,
-      ...(this.connections && { adapter: this.connections.adapter }),
+      isLate: () => isLate,
     };
   }
 
@@ -128,14 +82,14 @@ export class Asker {
     call: WireCall,
     verdict: Verdict,
     startedAt: number,
-    answer: AxiosResponse<string> | undefined,
+    answer: RawAnswer | undefined,
   ): void {
     if (!Logger.isLevelEnabled('debug')) return;
     const outcome =
       'reason' in verdict ? verdict.reason : `answered ${answer?.status}`;
     // What GAuthify calls the request in its own log; nothing else of a body
     // that may hold secrets.
-    const id = /"request_id": ?"([0-9a-f]{32})"/.exec(answer?.data ?? '')?.[1];
+    const id = /"request_id": ?"([0-9a-f]{32})"/.exec(answer?.text ?? '')?.[1];
     this.logger.debug(
       `${call.method} ${templateOf(call)}: ${point.url} ${outcome} after ${Math.round(performance.now() - startedAt)} ms${id ? `, request_id ${id}` : ''}`,
     );
@@ -145,10 +99,10 @@ export class Asker {
 /** Every answer of a server that knows idempotency keys says where it keeps their answers. */
 function learn(
   point: AccessPoint,
-  headers: AxiosResponse['headers'],
+  { headers }: RawAnswer,
   { kind }: Verdict,
 ): void {
-  const scope: unknown = headers['idempotency-scope'];
+  const scope = headers['idempotency-scope'];
   if (typeof scope === 'string' && scope !== '') point.scope = scope;
   // Another server stands there now. (A refusal may come from in front of it.)
   else if (kind === 'data') point.scope = undefined;

@@ -8,7 +8,7 @@ import { undiciAdapter } from './undici-adapter.js';
 /** The connections of one client: kept alive between calls, closed with the application. */
 @Injectable()
 export class Connections implements OnModuleDestroy {
-  private readonly dispatcher: Dispatcher;
+  readonly dispatcher: Dispatcher;
   readonly adapter: AxiosAdapter;
 
   constructor(

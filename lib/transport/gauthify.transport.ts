@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable } from '@nestjs/common';
 import type { AxiosInstance } from 'axios';
 import { Observable } from 'rxjs';
@@ -11,6 +10,7 @@ import { CLIENT_CLOCK, type ClientClock } from './client-clock.js';
 import { CallAttempts } from './call-attempts.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
 import { Asker } from './asker.js';
+import { Requester } from './requester.js';
 import { Telemetry } from './telemetry.js';
 import type { WireCall } from './wire-call.js';
 
@@ -23,7 +23,7 @@ export class GAuthifyTransport {
   readonly accessPoints: AccessPoints;
 
   constructor(
-    private readonly http: HttpService,
+    private readonly requester: Requester,
     private readonly asker: Asker,
     @Inject(GAUTHIFY_MODULE_OPTIONS)
     private readonly options: GAuthifyResolvedOptions,
@@ -39,7 +39,7 @@ export class GAuthifyTransport {
 
   /** The axios instance that makes the requests. */
   get axiosRef(): AxiosInstance {
-    return this.http.axiosRef;
+    return this.requester.axiosRef;
   }
 
   /**

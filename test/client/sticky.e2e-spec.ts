@@ -1,0 +1,211 @@
+import 'reflect-metadata';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { expect, it } from '@jest/globals';
+import { Test } from '@nestjs/testing';
+import { GAuthifyModule, GAuthifyService } from 'nestjs-gauthify';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { firstValueFrom as first } from 'rxjs';
+import { CLIENT_CLOCK } from '../../lib/transport/client-clock.js';
+import {
+  type AccessPoint,
+  data,
+  deadUrl,
+  hang,
+  refusal,
+  type Respond,
+  text,
+  wireUser,
+} from '../helpers/access-point.js';
+import {
+  accessPoint,
+  afterThisTest,
+  API_KEY,
+  client,
+  failureOf,
+} from '../helpers/client.js';
+import { lossyProxy } from '../helpers/lossy-proxy.js';
+
+/** A server that speaks no TLS, at an https URL; counts connections. */
+async function noTls() {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).resume();
+    socket.end('no TLS\n');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterThisTest(async () => {
+    server.close();
+    await once(server, 'close');
+  });
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
+}
+
+const answering = (respond: Respond) => async () =>
+  (await accessPoint(respond)).url;
+
+it.each<[string, () => Promise<string>]>([
+  ['refuses connections', deadUrl],
+  ['hangs after connect', answering(hang)],
+  ['fails at TLS', noTls],
+  ['answers 5xx', answering(refusal(503, '500'))],
+  ['answers HTML', answering(text(200, '<html>'))],
+])('asks a first access point that %s once', async (_, start) => {
+  const firstUrl = await start();
+  const second = await accessPoint(data(wireUser()));
+  const gauthify = await client([firstUrl, second], { timeoutMs: 200 });
+  const asked: string[] = [];
+  gauthify.axiosRef.interceptors.request.use((config) => {
+    asked.push(config.url!.startsWith(firstUrl) ? 'first' : 'second');
+    return config;
+  });
+  for (let i = 0; i < 4; i++) await first(gauthify.getUser('jane'));
+  expect(asked).toEqual(['first', 'second', 'second', 'second', 'second']);
+});
+
+it.each<[string, () => Promise<string>]>([
+  ['refuses connections', deadUrl],
+  ['fails at TLS', noTls],
+])('loses no check where the first %s', async (_, start) => {
+  const yes = data({ unique_id: 'jane', authenticated: true });
+  const gauthify = await client([await start(), await accessPoint(yes)]);
+  await expect(first(gauthify.checkAuth('jane', '123456'))).resolves.toBe(true);
+});
+
+/** A client of two access points with a clock that is turned by hand. */
+async function withClock(points: AccessPoint[]) {
+  let now = 0;
+  const module = await Test.createTestingModule({
+    imports: [
+      GAuthifyModule.forRoot({
+        apiKey: API_KEY,
+        accessPoints: points.map(({ url }) => url),
+      }),
+    ],
+  })
+    .overrideProvider(CLIENT_CLOCK)
+    .useValue(() => now)
+    .compile();
+  await module.init();
+  afterThisTest(() => module.close());
+  const gauthify = module.get(GAuthifyService);
+  return { gauthify, pass: (ms: number) => (now += ms) };
+}
+
+it('comes back to the first after the cool-down, by one call', async () => {
+  let isBroken = true;
+  const a = await accessPoint((...args) =>
+    isBroken ? refusal(503, '500')(...args) : data(wireUser())(...args),
+  );
+  const b = await accessPoint(data(wireUser()));
+  const { gauthify, pass } = await withClock([a, b]);
+  const calls = (n: number) =>
+    Promise.all(Array.from({ length: n }, () => first(gauthify.getUser('j'))));
+  await calls(1);
+  pass(29_999);
+  await calls(5);
+  expect([a.seen.length, b.seen.length]).toEqual([1, 6]);
+  pass(1);
+  await calls(5);
+  expect([a.seen.length, b.seen.length]).toEqual([2, 11]);
+  isBroken = false;
+  pass(30_000);
+  await calls(5);
+  expect([a.seen.length, b.seen.length]).toEqual([3, 15]);
+  await calls(5);
+  expect([a.seen.length, b.seen.length]).toEqual([8, 15]);
+});
+
+it('tries what may not be done twice with something harmless first', async () => {
+  const a = await accessPoint(refusal(503, '500'));
+  const b = await accessPoint(
+    data({ unique_id: 'jane', authenticated: true, email: null }),
+  );
+  const { gauthify, pass } = await withClock([a, b]);
+  await first(gauthify.getUser('jane'));
+  pass(30_000);
+  await expect(first(gauthify.checkAuth('jane', '123456'))).resolves.toBe(true);
+  expect(a.seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    'GET /v1/users/jane/',
+    'GET /v1/errors/',
+  ]);
+});
+
+it('keeps an access point which a caller in a hurry did not wait for', async () => {
+  const slow = await accessPoint((...args) =>
+    args[1].url.endsWith('slow/') ? undefined : data(wireUser())(...args),
+  );
+  const second = await accessPoint(data(wireUser()));
+  const gauthify = await client([slow, second]);
+  await first(gauthify.getUser('slow', { timeoutMs: 20 }));
+  await first(gauthify.getUser('jane'));
+  expect([slow.seen.length, second.seen.length]).toEqual([2, 1]);
+});
+
+it('takes times per call, and refuses those that are none', async () => {
+  const gauthify = await client([await accessPoint(hang)]);
+  const late = await failureOf(
+    first(gauthify.sendEmail('jane', undefined, { totalTimeoutMs: 30 })),
+  );
+  expect((late.cause as Error).message).toContain('30 ms (totalTimeoutMs)');
+  await expect(
+    first(gauthify.getUser('jane', { timeoutMs: -1 })),
+  ).rejects.toMatchObject({ name: 'ParameterError' });
+});
+
+it('loses no call of 1,000 and does none twice while access points die and come back', async () => {
+  const server = await GAuthifyTestServer.start();
+  afterThisTest(() => server.close());
+  const a = await lossyProxy(server.accessPoint);
+  const b = await lossyProxy(server.accessPoint);
+  const module = await Test.createTestingModule({
+    imports: [
+      GAuthifyModule.forRoot({
+        apiKey: server.apiKey,
+        accessPoints: [a.url, b.url],
+        accessPointCooldownMs: 1,
+        maxSockets: 64,
+        timeoutMs: 60_000,
+      }),
+    ],
+  }).compile();
+  await module.init();
+  afterThisTest(() => module.close());
+  const gauthify = module.get(GAuthifyService);
+  await first(gauthify.apiErrors());
+  let answered = 0;
+  // By turns the first is dead, loses each third answer, and is well; the
+  // second is dead only where the first is well, and nothing is on its way there.
+  const stages = [
+    { at: 100, dead: true, loss: false },
+    { at: 300, dead: false, loss: true },
+    { at: 500, dead: true, loss: true },
+    { at: 700, dead: false, loss: false },
+  ];
+  let posts = 0;
+  const made = await Promise.all(
+    Array.from({ length: 1000 }, async (_, i) => {
+      const user = await first(
+        gauthify.createUser({ uniqueId: `user-${i}`, displayName: 'x' }),
+      );
+      answered += 1;
+      const stage = stages.findLast(({ at }) => answered >= at);
+      a.isDead = stage?.dead ?? false;
+      a.loses = () => stage?.loss === true && ++posts % 3 === 0;
+      return user;
+    }),
+  );
+  expect(new Set(made.map(({ uniqueId }) => uniqueId)).size).toBe(1000);
+  // None was made twice: each answer is of the user who is there.
+  const there = new Map(
+    (await first(gauthify.getAllUsers())).map((user) => [
+      user.uniqueId,
+      user.key,
+    ]),
+  );
+  expect(there.size).toBe(1000);
+  expect(
+    made.filter(({ uniqueId, key }) => there.get(uniqueId) !== key),
+  ).toEqual([]);
+  expect(posts).toBeGreaterThan(3);
+}, 60_000);
