@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { StartError } from 'nestjs-gauthify/server';
@@ -12,7 +13,10 @@ export const ACCOUNTS_DATABASE = Symbol('ACCOUNTS_DATABASE');
  */
 export function openAccounts(dataDir: string): BetterSqlite3.Database {
   try {
-    const database = new BetterSqlite3(join(dataDir, 'accounts.sqlite'));
+    const file = join(dataDir, 'accounts.sqlite');
+    // Hashes of passwords: for nobody else on this machine.
+    closeSync(openSync(file, 'a', 0o600));
+    const database = new BetterSqlite3(file);
     database.pragma('journal_mode = WAL');
     database.exec(`
       CREATE TABLE IF NOT EXISTS accounts (
