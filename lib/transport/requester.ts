@@ -118,7 +118,7 @@ export class Requester {
       })
       .then(({ status, headers, data }) => ({
         status,
-        headers: headers as Record<string, unknown>,
+        headers: headers,
         text: data,
       }));
     return {

@@ -31,7 +31,7 @@ export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
       {
         origin: url.origin,
         path: url.pathname + url.search,
-        method: (config.method ?? 'GET').toUpperCase() as 'GET',
+        method: (config.method ?? 'GET').toUpperCase(),
         headers: headersOf(config),
         body: config.data as string | undefined,
       },

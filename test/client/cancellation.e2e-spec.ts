@@ -72,12 +72,10 @@ it('emits nothing after it is unsubscribed, and leaves others alone', async () =
   const { gauthify, server } = await clientOf(data(wireUser()));
   const emitted: unknown[] = [];
   const arrived = server.nextSocket();
-  const subscription = gauthify
-    .getUser('jane')
-    .subscribe({
-      next: (it) => emitted.push(it),
-      error: (it) => emitted.push(it),
-    });
+  const subscription = gauthify.getUser('jane').subscribe({
+    next: (it) => emitted.push(it),
+    error: (it) => emitted.push(it),
+  });
   const other = first(gauthify.getUser('joe'));
   await arrived;
   subscription.unsubscribe();

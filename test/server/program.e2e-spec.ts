@@ -121,7 +121,7 @@ it.each([
   'says in one sentence what is wrong with %j',
   async (environment, sentence) => {
     const { errors, output, code } = await run(
-      environment as unknown as Record<string, string>,
+      environment,
     );
     expect(errors).toMatch(sentence);
     expect(output).toBe('');
