@@ -51,9 +51,14 @@ export class CallAttempts {
         (this.options.retry === 'safe'
           ? this.points.pickAgain(this.tried)
           : undefined);
-      if (!point || this.isCancelled) return { kind: 'none' };
-      if (!(await this.mayAsk(point))) continue;
-      if (this.isCancelled) return { kind: 'none' };
+      if (!point) return { kind: 'none' };
+      const mayAsk = await this.mayAsk(point);
+      if (this.isCancelled) {
+        // It may have been picked to be probed, by nobody now.
+        this.points.gaveUp(point);
+        return { kind: 'none' };
+      }
+      if (!mayAsk) continue;
       const { scope } = point;
       const verdict = await this.ask(point, this.call);
       if (verdict.kind === 'data' || verdict.kind === 'final') return verdict;
