@@ -33,7 +33,8 @@ import {
   tokenView,
 } from './views.js';
 
-const QR_WIDTH = 320;
+/** Pixels: six a module, what a phone scans from a screen at arm’s length. */
+const QR_WIDTH = 240;
 
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
