@@ -14,7 +14,7 @@ import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { firstValueFrom } from 'rxjs';
 import { Agent, request } from 'undici';
-import { GAuthifyModule, GAuthifyService } from '../../dist/index.js';
+import { GAuthifyModule, GAuthifyService } from '../../../dist/index.js';
 
 const ROUNDS = 4;
 const ROUND_MS = 1000;
