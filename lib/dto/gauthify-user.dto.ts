@@ -64,7 +64,8 @@ export class GAuthifyUser {
 
   /**
    * Whether a code of the authenticator app was ever right since the secret was
-   * made; `undefined` from a server that does not say (the hosted service).
+   * made, or reset with `keepEnrolled`; `undefined` from a server that does not
+   * say (the hosted service).
    */
   @WireName('enrolled')
   enrolled?: boolean;

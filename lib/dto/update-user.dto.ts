@@ -20,4 +20,14 @@ export class UpdateUserDto extends UserDetailsDto {
   @IsOptional()
   @IsBoolean({ message: '$property must be true or false' })
   resetKey?: boolean;
+
+  /**
+   * With `resetKey`: the user changes their secret themselves and goes on to
+   * count as enrolled, so that nobody who has only their password can come in
+   * between. Not in the contract; other servers ignore it. @default false
+   */
+  @WireName('keep_enrolled', asFlag)
+  @IsOptional()
+  @IsBoolean({ message: '$property must be true or false' })
+  keepEnrolled?: boolean;
 }

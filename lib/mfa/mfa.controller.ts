@@ -133,7 +133,11 @@ export function createMfaController(
                 uniqueId: userId,
                 displayName: this.guard.displayNameOf(request, userId),
               })
-            : this.gauthify.updateUser(userId, { resetKey: true }),
+            : this.gauthify.updateUser(userId, {
+                resetKey: true,
+                // Else a password alone would do until the new app is confirmed.
+                keepEnrolled: user.enrolled === true,
+              }),
         ),
       );
       this.mfa.forget(userId);

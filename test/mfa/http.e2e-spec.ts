@@ -363,6 +363,11 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
     jest.restoreAllMocks();
     const changed = await ask('POST', '/mfa/enroll', as(id, proof), {});
     expect(changed.body.key).not.toBe(user.key);
+    // Until the new app is confirmed a password alone is still not enough.
+    expect((await ask('POST', '/mfa/enroll', as(id), {})).body.code).toBe(
+      'mfa_required',
+    );
+    expect((await ask('GET', '/mfa/status', as(id))).body.enrolled).toBe(true);
     expect(
       (
         await ask('POST', '/mfa/enroll/confirm', as(id), {

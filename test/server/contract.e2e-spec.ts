@@ -158,6 +158,20 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     },
   );
 
+  it('counts a user as enrolled from a first TOTP code on, until reset_key without keep_enrolled', async () => {
+    const { unique_id, key, otp } = await createUser(server);
+    const path = `users/${unique_id}/`;
+    const enrolled = async (params?: Record<string, string>) =>
+      (await call(server, params ? 'PUT' : 'GET', path, params)).body.data
+        .enrolled;
+    await check(server, unique_id, otp);
+    expect(await enrolled()).toBe(false);
+    await check(server, unique_id, server.totp(key));
+    expect(await enrolled()).toBe(true);
+    expect(await enrolled({ reset_key: '1', keep_enrolled: '1' })).toBe(true);
+    expect(await enrolled({ reset_key: '1' })).toBe(false);
+  });
+
   it('deletes a user and shows them as they last were', async () => {
     const user = await createUser(server);
     const path = `users/${user.unique_id}/`;

@@ -61,7 +61,7 @@ export class CheckService {
     if (step === undefined) return false;
     const { numUpdatedRows } = await this.db
       .updateTable('users')
-      .set({ last_step: step, ...ATTEMPTS_FORGIVEN })
+      .set({ last_step: step, enrolled: 1, ...ATTEMPTS_FORGIVEN })
       .where('id', '=', user.id)
       .where('last_step', '<', step)
       // The secret the code was compared with: `reset_key` may just have replaced it.

@@ -99,4 +99,19 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0003_enrolled': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('users')
+        .addColumn('enrolled', 'integer', (column) =>
+          column.notNull().defaultTo(0),
+        )
+        .execute();
+      await (db as Kysely<Pick<Schema, 'users'>>)
+        .updateTable('users')
+        .set({ enrolled: 1 })
+        .where('last_step', '>', 0)
+        .execute();
+    },
+  },
 };

@@ -14,8 +14,10 @@ export interface UserRow {
   meta: string | null;
   /** sealed */
   totp_secret: string;
-  /** TOTP step of the last accepted code; 0: none yet, the user is not enrolled */
+  /** TOTP step of the last accepted code of this secret; 0: none yet */
   last_step: number;
+  /** 1 once a TOTP code was right, until `reset_key` without `keep_enrolled` */
+  enrolled: number;
   /** sealed */
   otp_secret: string;
   /** HOTP counter of the one-time pass that works now */

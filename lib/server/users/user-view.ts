@@ -31,7 +31,7 @@ export class UserView {
       created_at: new Date(user.created_at).toISOString(),
       groups: [],
       // Not in the contract, which lets a newer server say more.
-      enrolled: user.last_step > 0,
+      enrolled: user.enrolled === 1,
     };
   }
 }

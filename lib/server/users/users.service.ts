@@ -37,6 +37,7 @@ export class UsersService {
         sms_number: phone(user.smsNumber) ?? null,
         voice_number: phone(user.voiceNumber) ?? null,
         meta: user.meta ? JSON.stringify(user.meta) : null,
+        enrolled: 0,
         created_at: this.now(),
         ...newSecrets(this.keyring, id),
       })
@@ -114,7 +115,7 @@ export class UsersService {
     changes: UpdateUserDto,
   ): Promise<UserRow> {
     const { id } = await this.get(realm, uniqueId);
-    const { email, smsNumber, voiceNumber, resetKey } = changes;
+    const { email, smsNumber, voiceNumber, resetKey, keepEnrolled } = changes;
     const stale: Channel[] = resetKey ? ['email', 'sms', 'voice'] : [];
     if (email !== undefined) stale.push('email');
     if (smsNumber !== undefined) stale.push('sms');
@@ -131,6 +132,7 @@ export class UsersService {
           voice_number: phone(voiceNumber),
           meta: changes.meta ? JSON.stringify(changes.meta) : changes.meta,
           ...(resetKey ? newSecrets(this.keyring, id) : {}),
+          ...(resetKey && !keepEnrolled ? { enrolled: 0 } : {}),
         })
         .where('id', '=', id)
         .returningAll()
