@@ -4,23 +4,10 @@ import type { AxiosInstance } from 'axios';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
 import { Connections } from './connections.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
-import { flightOf } from './undici-adapter.js';
-import {
-  type Flight,
-  type RawAnswer,
-  undiciRequest,
-} from './undici-request.js';
+import { requestOf } from './undici-adapter.js';
+import { type Request, UndiciRequest } from './undici-request.js';
 import { VERSION } from './version.js';
 import type { WireCall } from './wire-call.js';
-
-/** A request that was sent on its way. */
-export interface Request {
-  answer: Promise<RawAnswer>;
-  /** Drops the connection. */
-  abort(): void;
-  /** Whether nothing of it was written; `undefined`: not known. */
-  isUnwritten(): boolean | undefined;
-}
 
 /**
  * Makes HTTP requests: by the application's `HttpService`, or by ours; and
@@ -72,26 +59,16 @@ export class Requester {
     { dispatcher }: Connections,
     { method, url, headers, data }: WireRequest,
   ): Request {
-    const flight: Flight = { isWritten: false };
     headers['Authorization'] = this.authorization;
     // `https://host/` at least: the third slash ends the origin.
     const slash = url.indexOf('/', url.indexOf('//') + 2);
-    const answer = undiciRequest(
-      dispatcher,
-      {
-        origin: url.slice(0, slash),
-        path: url.slice(slash),
-        method,
-        headers,
-        body: data,
-      },
-      flight,
-    );
-    return {
-      answer,
-      abort: () => flight.abort?.(),
-      isUnwritten: () => !flight.isWritten,
-    };
+    return new UndiciRequest(dispatcher, {
+      origin: url.slice(0, slash),
+      path: url.slice(slash),
+      method,
+      headers,
+      body: data,
+    });
   }
 
   /** Spells out what an application may have changed in `axios.defaults`. */
@@ -124,10 +101,7 @@ export class Requester {
     return {
       answer,
       abort: () => controller.abort(),
-      isUnwritten: () => {
-        const flight = flightOf(signal);
-        return flight && !flight.isWritten;
-      },
+      isUnwritten: () => requestOf(signal)?.isUnwritten(),
     };
   }
 }

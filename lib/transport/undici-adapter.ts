@@ -5,14 +5,14 @@ import axios, {
   type InternalAxiosRequestConfig,
 } from 'axios';
 import type { Dispatcher } from 'undici';
-import { type Flight, undiciRequest } from './undici-request.js';
+import { type Request, UndiciRequest } from './undici-request.js';
 
 /** By the abort signal of the request, which is all that passes through axios untouched. */
-const flights = new WeakMap<object, Flight>();
+const requests = new WeakMap<object, Request>();
 
-/** The flight of a request that came to {@link undiciAdapter}; `undefined` where another made it. */
-export const flightOf = (signal: AbortSignal): Flight | undefined =>
-  flights.get(signal);
+/** The request {@link undiciAdapter} made; `undefined` where it made none yet, or another adapter did. */
+export const requestOf = (signal: AbortSignal): Request | undefined =>
+  requests.get(signal);
 
 /**
  * Lets axios speak HTTP through undici, which costs half of what its own
@@ -22,25 +22,20 @@ export const flightOf = (signal: AbortSignal): Flight | undefined =>
 export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
   return async (config) => {
     const signal = config.signal as AbortSignal | undefined;
-    const flight: Flight = { isWritten: false };
-    if (signal) flights.set(signal, flight);
     if (signal?.aborted) throw failed(config, AxiosError.ERR_CANCELED);
     const url = new URL(axios.getUri(config));
-    const answer$ = undiciRequest(
-      dispatcher,
-      {
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: (config.method ?? 'GET').toUpperCase(),
-        headers: headersOf(config),
-        body: config.data as string | undefined,
-      },
-      flight,
-    );
-    const onAbort = () => flight.abort?.();
+    const request = new UndiciRequest(dispatcher, {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: (config.method ?? 'GET').toUpperCase(),
+      headers: headersOf(config),
+      body: config.data as string | undefined,
+    });
+    if (signal) requests.set(signal, request);
+    const onAbort = () => request.abort();
     signal?.addEventListener('abort', onAbort);
     try {
-      const { status, headers, text } = await answer$;
+      const { status, headers, text } = await request.answer;
       if (config.validateStatus && !config.validateStatus(status))
         throw failed(config, AxiosError.ERR_BAD_RESPONSE);
       return {

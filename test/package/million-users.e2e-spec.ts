@@ -1,8 +1,8 @@
 /**
  * `users()` in processes of their own, as it is published: run `npm run build`
- * first. V8 is told to collect its garbage instead of letting it lie: with its
- * defaults a process of 30 MB of live objects grows to about 200 MB, and stays
- * there.
+ * first. V8's space for young objects is held down: with its default a process
+ * settles at about 155 MB, of which a Nest application that has done nothing yet
+ * takes 115, and garbage that V8 lets lie the rest.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,6 @@ afterEach(() => children.splice(0).forEach((child) => child.kill()));
 it('passes 1,000,000 users through less than 150 MB', async () => {
   const [port] = await once(start('users-server', '1000000'), 'message');
   const client = start('users-client', String(port), [
-    '--max-old-space-size=48',
     '--max-semi-space-size=2',
   ]);
   const [{ users, maxRssMb }] = await once(client, 'message');
