@@ -12,6 +12,9 @@ import type { WireCall } from './wire-call.js';
 export type Outcome =
   Extract<Verdict, { kind: 'data' | 'final' }> | { kind: 'none' };
 
+const NOT_REPEATED =
+  'was not asked: it could do a second time what may be done (option retry)';
+
 /** The attempts of one call, one after the other. */
 export class CallAttempts {
   /** Why each attempt so far failed. */
@@ -66,7 +69,11 @@ export class CallAttempts {
       // The one that may have acted decides, however the later ones ended.
       if (verdict.kind === 'lost') this.lost ??= { failure: verdict, scope };
       const { failure } = this.lost ?? { failure: verdict };
-      if (this.decide(failure, true) === 'stop') return { kind: 'none' };
+      const isKept = this.lost?.scope !== undefined;
+      if (this.decide(failure, isKept) === 'stop') {
+        this.failures.push(new Error(`Any other ${NOT_REPEATED}`));
+        return { kind: 'none' };
+      }
     }
   }
 
@@ -78,26 +85,25 @@ export class CallAttempts {
 
   /** Whether the call may go to this access point: asks it, where that is needed to know. */
   private async mayAsk(point: AccessPoint): Promise<boolean> {
-    if (this.lost && this.decide(this.lost.failure, false) === 'stop') {
-      const { scope } = this.lost;
-      // Of an access point we never had an answer of, we do not know whether it
-      // has the first answer: it says so with every answer it gives.
-      if (scope !== undefined && point.scope === undefined)
-        await this.ask(point, { method: 'GET', path: 'errors/' });
-      if (scope !== undefined && point.scope === scope) return true;
-      this.note(point, {
-        kind: 'unsent',
-        reason: 'was not asked: it could do a second time what may be done',
-      });
-      return false;
-    }
-    // What may not be repeated is no probe: something harmless goes ahead.
+    // What may not be repeated does not find out what an access point is like:
+    // something harmless goes ahead. So it does of one we never had an answer
+    // of, where there are others: they say with every answer which answers to
+    // keys they have, and by then it is too late to ask one that just died.
+    const isCareful = this.effect === 'once' && this.options.retry === 'safe';
     const isProbe = point.isProbed && this.tried.size === 0;
-    if (!isProbe || this.effect !== 'once' || this.options.retry === 'legacy')
-      return true;
-    const verdict = await this.ask(point, { method: 'GET', path: 'errors/' });
-    if (verdict.kind === 'data' || verdict.kind === 'final') return true;
-    this.note(point, verdict);
+    const isNew = point.answers === 0 && this.points.list().length > 1;
+    if (isCareful && (isProbe || isNew)) {
+      const verdict = await this.ask(point, { method: 'GET', path: 'errors/' });
+      if (verdict.kind !== 'data' && verdict.kind !== 'final') {
+        this.note(point, verdict);
+        return false;
+      }
+    }
+    if (!this.lost) return true;
+    const { failure, scope } = this.lost;
+    const isShared = scope !== undefined && scope === point.scope;
+    if (this.decide(failure, isShared) === 'next') return true;
+    this.note(point, { kind: 'unsent', reason: NOT_REPEATED });
     return false;
   }
 

@@ -5,13 +5,21 @@ import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { Test } from '@nestjs/testing';
 import { firstValueFrom as first, lastValueFrom } from 'rxjs';
 import {
+  type AccessPoint,
+  data,
+  hang,
   hangUp,
   refusal,
+  type Respond,
   text,
-  data,
   wireUser,
 } from '../helpers/access-point.js';
-import { accessPoint, afterThisTest, client } from '../helpers/client.js';
+import {
+  accessPoint,
+  afterThisTest,
+  client,
+  failureOf,
+} from '../helpers/client.js';
 import { lossyProxy } from '../helpers/lossy-proxy.js';
 
 async function server() {
@@ -79,6 +87,19 @@ describe('where the answer is lost after the server acted', () => {
     expect(await first(gauthify.getAllUsers())).toHaveLength(2);
   });
 
+  it('the very first call of a process is no exception', async () => {
+    const real = await server();
+    const a = await lossyProxy(real.accessPoint);
+    const b = await lossyProxy(real.accessPoint);
+    a.loses = ({ method }) => method === 'POST';
+    const gauthify = await clientAt(real.apiKey, a.url, b.url);
+    await first(gauthify.createUser({ uniqueId: 'joe', displayName: 'Joe' }));
+    expect(await first(gauthify.getAllUsers())).toHaveLength(1);
+    expect(
+      [...a.seen, ...b.seen].filter((it) => it.startsWith('POST')),
+    ).toEqual(['POST /v1/users/', 'POST /v1/users/']);
+  });
+
   it('the only access point is asked again where it closed the connection', async () => {
     const real = await server();
     const a = await lossyProxy(real.accessPoint);
@@ -115,21 +136,55 @@ describe('a server that knows nothing of keys', () => {
     first(gauthify.checkAuth('jane', '123456'));
   const yes = data({ unique_id: 'jane', authenticated: true });
 
-  it.each([
+  const posts = ({ seen }: AccessPoint) =>
+    seen.filter(({ method }) => method === 'POST').length;
+
+  const LOSSES: [string, Respond][] = [
     ['a closed connection', hangUp],
     ['a 500', refusal(500, '500')],
     ['a 502 of a proxy', text(502, '<html>')],
     ['garbage', text(200, '{"data":')],
-  ])('is not asked twice for a check after %s', async (_, respond) => {
-    const a = await accessPoint(respond);
-    const b = await accessPoint(yes);
-    await expect(check(await client([a, b]))).rejects.toBeInstanceOf(
-      ServerError,
-    );
-    expect([
-      a.seen.length,
-      b.seen.filter((it) => it.method === 'POST'),
-    ]).toEqual([1, []]);
+  ];
+
+  it.each(LOSSES)(
+    'is not asked twice for a check after %s',
+    async (_, respond) => {
+      const a = await accessPoint((response, request, socket) =>
+        (request.method === 'POST' ? respond : data({}))(
+          response,
+          request,
+          socket,
+        ),
+      );
+      const b = await accessPoint(yes);
+      const error = await failureOf(check(await client([a, b])));
+      expect(error).toBeInstanceOf(ServerError);
+      expect((error.cause as Error).message).toContain(
+        'Any other was not asked: it could do a second time what may be done',
+      );
+      expect([posts(a), b.seen.length]).toEqual([1, 0]);
+    },
+  );
+
+  it.each<[string, Respond]>([...LOSSES, ['silence', hang]])(
+    'is told by something harmless where a first access point has only %s',
+    async (_, respond) => {
+      const a = await accessPoint(respond);
+      const b = await accessPoint(yes);
+      const gauthify = await client([a, b], { timeoutMs: 200 });
+      await expect(check(gauthify)).resolves.toBe(true);
+      await expect(check(gauthify)).resolves.toBe(true);
+      expect([a, b].map((it) => it.seen.map(({ url }) => url))).toEqual([
+        ['/v1/errors/'],
+        ['/v1/errors/', '/v1/check/', '/v1/check/'],
+      ]);
+    },
+  );
+
+  it('is asked at once where it is the only one', async () => {
+    const a = await accessPoint(yes);
+    await expect(check(await client([a]))).resolves.toBe(true);
+    expect(a.seen.map(({ url }) => url)).toEqual(['/v1/check/']);
   });
 
   it.each([
