@@ -30,4 +30,16 @@ export class UpdateUserDto extends UserDetailsDto {
   @IsOptional()
   @IsBoolean({ message: '$property must be true or false' })
   keepEnrolled?: boolean;
+
+  /**
+   * With `resetKey`: only while the user is not enrolled; else it is a
+   * `ConflictError` with the code `user_enrolled`, and nothing is changed. So
+   * an app that is confirmed at this very moment is not replaced by who read
+   * just before that there was none. Not in the contract; other servers ignore
+   * it. @default false
+   */
+  @WireName('unless_enrolled', asFlag)
+  @IsOptional()
+  @IsBoolean({ message: '$property must be true or false' })
+  unlessEnrolled?: boolean;
 }

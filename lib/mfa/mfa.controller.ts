@@ -14,6 +14,7 @@ import {
 } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
 import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import { ConflictError } from '../errors/conflict.error.js';
 import { NotFoundError } from '../errors/not-found.error.js';
 import { GAuthifyService } from '../gauthify.service.js';
 import type { MfaRoutesOption } from '../interfaces/mfa-options.interface.js';
@@ -126,7 +127,7 @@ export function createMfaController(
       // enough to put another factor beside the one there is.
       if (user && methodsOf(user).length > 0)
         await this.guard.requireFresh(request, response, userId, FRESH_SECONDS);
-      const { key, qrUrl } = await this.guard.translate(request, response, () =>
+      const renewed = await this.guard.translate(request, response, () =>
         firstValueFrom(
           user === undefined
             ? this.gauthify.createUser({
@@ -135,12 +136,17 @@ export function createMfaController(
               })
             : this.gauthify.updateUser(userId, {
                 resetKey: true,
-                // Else a password alone would do until the new app is confirmed.
+                // Else a password alone would do until the new app is confirmed,
                 keepEnrolled: user.enrolled === true,
+                // or just after the first one was.
+                unlessEnrolled: user.enrolled === false,
               }),
-        ),
+        ).catch(undefinedFor(ConflictError)),
       );
       this.mfa.forget(userId);
+      // Another request made or enrolled the user in between: what holds now decides.
+      if (renewed === undefined) return await this.enroll(request, response);
+      const { key, qrUrl } = renewed;
       return { key, qrUrl };
     }
 
@@ -165,13 +171,17 @@ export function createMfaController(
     ): Promise<GAuthifyUser | undefined> {
       return await this.guard.translate(request, response, () =>
         firstValueFrom(this.gauthify.getUser(userId)).catch(
-          (error: unknown) => {
-            if (error instanceof NotFoundError) return undefined;
-            throw error;
-          },
+          undefinedFor(NotFoundError),
         ),
       );
     }
   }
   return MfaController;
 }
+
+/** For `catch`: takes errors of a class as `undefined`. */
+const undefinedFor =
+  (type: Type<Error>) =>
+  (error: unknown): undefined => {
+    if (!(error instanceof type)) throw error;
+  };

@@ -24,6 +24,7 @@ import {
 } from '@jest/globals';
 import {
   GAuthifyModule,
+  GAuthifyService,
   type MfaOptions,
   MfaGuard,
   RequireMfa,
@@ -375,6 +376,42 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
         })
       ).status,
     ).toBe(200);
+  });
+
+  it('replace no app that is confirmed while a request to enrol is on its way', async () => {
+    const ask = await startRoutes();
+    const id = newId();
+    const { key } = (await ask('POST', '/mfa/enroll', as(id), {})).body;
+    // After the route read that there is no app, and before it resets the key.
+    let confirmed: Promise<Answer> | undefined;
+    app!.get(GAuthifyService).axiosRef.interceptors.request.use(async (it) => {
+      if (it.method === 'put' && !confirmed) {
+        confirmed = ask('POST', '/mfa/enroll/confirm', as(id), {
+          code: server.totp(key),
+        });
+        await confirmed;
+      }
+      return it;
+    });
+    const late = await ask('POST', '/mfa/enroll', as(id), {});
+    expect((await confirmed)?.status).toBe(200);
+    expect([late.status, late.body.code]).toEqual([401, 'mfa_required']);
+    expect((await call(server, 'GET', `users/${id}/`)).body.data).toMatchObject(
+      { key, enrolled: true },
+    );
+  });
+
+  it('enrol who asks twice at once', async () => {
+    const ask = await startRoutes();
+    const id = newId();
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => ask('POST', '/mfa/enroll', as(id), {})),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const keys = answers.map(({ body }) => body.key);
+    expect(keys).toContain(
+      (await call(server, 'GET', `users/${id}/`)).body.data.key,
+    );
   });
 
   it('let nobody put an app beside a phone number with a password alone', async () => {

@@ -172,6 +172,32 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(await enrolled({ reset_key: '1' })).toBe(false);
   });
 
+  it('resets no key of who is enrolled, unless_enrolled', async () => {
+    const { unique_id, key } = await createUser(server);
+    const path = `users/${unique_id}/`;
+    const params = { reset_key: '1', unless_enrolled: '1' };
+    const { body } = await call(server, 'PUT', path, params);
+    expect(body.data.key).not.toBe(key);
+    await check(server, unique_id, server.totp(body.data.key));
+    const refused = await call(server, 'PUT', path, { email: '', ...params });
+    expect([refused.status, refused.body.error_code]).toEqual([
+      409,
+      'user_enrolled',
+    ]);
+    expect((await call(server, 'GET', path)).body.data).toMatchObject({
+      key: body.data.key,
+      enrolled: true,
+    });
+    const missing = await call(server, 'PUT', 'users/nobody/', params);
+    expect(missing.status).toBe(404);
+    // Of no meaning without reset_key.
+    const renamed = await call(server, 'PUT', path, {
+      display_name: 'Jane',
+      unless_enrolled: '1',
+    });
+    expect(renamed.status).toBe(200);
+  });
+
   it('deletes a user and shows them as they last were', async () => {
     const user = await createUser(server);
     const path = `users/${user.unique_id}/`;

@@ -18,6 +18,8 @@ export const ERROR_CODES = {
   idempotency_key_reused:
     '406: the Idempotency-Key was used for another request: give each request a key of its own',
   user_exists: '409: a user with this unique_id exists already',
+  user_enrolled:
+    '409: the user is enrolled, and unless_enrolled was asked for; nothing is changed',
   delivery_failed:
     '500: the message could not be handed over to be delivered; try again',
   request_in_progress:

@@ -108,6 +108,7 @@ export class UsersService {
    * now, and every code and token where the key is reset, stops working.
    *
    * @throws NotFoundError
+   * @throws ConflictError where the user is enrolled, and `unlessEnrolled` was asked for
    */
   async update(
     realm: string,
@@ -115,7 +116,7 @@ export class UsersService {
     changes: UpdateUserDto,
   ): Promise<UserRow> {
     const { id } = await this.get(realm, uniqueId);
-    const { email, smsNumber, voiceNumber, resetKey, keepEnrolled } = changes;
+    const { email, smsNumber, voiceNumber, resetKey } = changes;
     const stale: Channel[] = resetKey ? ['email', 'sms', 'voice'] : [];
     if (email !== undefined) stale.push('email');
     if (smsNumber !== undefined) stale.push('sms');
@@ -132,11 +133,18 @@ export class UsersService {
           voice_number: phone(voiceNumber),
           meta: changes.meta ? JSON.stringify(changes.meta) : changes.meta,
           ...(resetKey ? newSecrets(this.keyring, id) : {}),
-          ...(resetKey && !keepEnrolled ? { enrolled: 0 } : {}),
+          ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
         })
         .where('id', '=', id)
+        .$if(resetKey === true && changes.unlessEnrolled === true, (query) =>
+          query.where('enrolled', '=', 0),
+        )
         .returningAll()
         .executeTakeFirst();
+      if (!row && changes.unlessEnrolled)
+        throw new ConflictError('The user is enrolled', {
+          errorCode: 'user_enrolled',
+        });
       if (stale.length > 0)
         await trx
           .deleteFrom('sent_codes')
