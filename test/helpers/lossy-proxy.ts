@@ -15,8 +15,9 @@ export interface LossyProxy {
   seen: string[];
   /** Whether the answer to a request is lost, once the server has given it. */
   loses: (request: IncomingMessage) => boolean;
-  /** Whether connections are closed before anything is passed on. */
-  isDead: boolean;
+  /** Closes every connection, also those with a request on its way, until {@link revive}. */
+  die: () => void;
+  revive: () => void;
 }
 
 export async function lossyProxy(accessPoint: string): Promise<LossyProxy> {
@@ -25,13 +26,16 @@ export async function lossyProxy(accessPoint: string): Promise<LossyProxy> {
     url: '',
     seen: [],
     loses: () => false,
-    isDead: false,
+    die: () => {
+      isDead = true;
+      server.closeAllConnections();
+    },
+    revive: () => {
+      isDead = false;
+    },
   };
+  let isDead = false;
   const server = createServer((request, response) => {
-    if (proxy.isDead) {
-      request.socket.destroy();
-      return;
-    }
     const { method, url, headers } = request;
     proxy.seen.push(`${method} ${url}`);
     const passed = httpRequest(
@@ -49,6 +53,9 @@ export async function lossyProxy(accessPoint: string): Promise<LossyProxy> {
     );
     passed.on('error', () => request.socket.destroy());
     request.pipe(passed);
+  });
+  server.on('connection', (socket) => {
+    if (isDead) socket.destroy();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
