@@ -77,7 +77,10 @@ export class GAuthifyTransport {
           );
           fail(unreachable([...attempts.failures, late]));
         }, totalTimeoutMs);
-      attempts.run().then(
+      const running = observed
+        ? observed.run(() => attempts.run())
+        : attempts.run();
+      running.then(
         (verdict) => {
           if (subscriber.closed) return;
           if (verdict.kind === 'none') fail(unreachable(attempts.failures));

@@ -6,6 +6,8 @@ import { templateOf, type WireCall } from './wire-call.js';
 
 /** A call that is watched, from subscription to its end. */
 export interface ObservedCall {
+  /** Does its work as part of it: the spans of an instrumented HTTP client are then its children. */
+  run<T>(work: () => T): T;
   /** An attempt of it ended. */
   attempted(url: string, verdict: Verdict, status?: number): void;
   /** It ended: well, with an error, or unsubscribed. Only the first counts. */
@@ -59,6 +61,8 @@ export class Telemetry {
     let attempts = 0;
     let isOver = false;
     return {
+      run: (work) =>
+        api.context.with(api.trace.setSpan(api.context.active(), span), work),
       attempted: (url, verdict, status) => {
         if (isOver) return;
         attempts += 1;

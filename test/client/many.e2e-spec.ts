@@ -1,41 +1,22 @@
 import 'reflect-metadata';
 import { expect, it } from '@jest/globals';
-import { HttpModule } from '@nestjs/axios';
+import { HttpModule, type HttpModuleOptions } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
-import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import {
-  InMemoryMetricExporter,
-  AggregationTemporality,
-  MeterProvider,
-  PeriodicExportingMetricReader,
-} from '@opentelemetry/sdk-metrics';
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  SimpleSpanProcessor,
-} from '@opentelemetry/sdk-trace-base';
-import { metrics, trace } from '@opentelemetry/api';
-import {
-  GAuthifyHealthIndicator,
   GAuthifyModule,
   GAuthifyService,
   getGAuthifyToken,
   InjectGAuthify,
 } from 'nestjs-gauthify';
 import { firstValueFrom as first } from 'rxjs';
-import {
-  data,
-  deadUrl,
-  hang,
-  refusal,
-  wireUser,
-} from '../helpers/access-point.js';
+import { data, deadUrl, hangUp, wireUser } from '../helpers/access-point.js';
 import {
   accessPoint,
   afterThisTest,
   API_KEY,
   client,
+  noTls,
 } from '../helpers/client.js';
 
 @Injectable()
@@ -98,6 +79,48 @@ it('makes its requests by an HttpModule of the application', async () => {
   });
 });
 
+it.each<[string, () => Promise<string>, HttpModuleOptions]>([
+  ['fails at TLS', noTls, {}],
+  ['refuses connections', deadUrl, {}],
+  ['closes connections', async () => (await accessPoint(hangUp)).url, {}],
+  [
+    'has no address',
+    async () => 'http://nowhere.example/v1/',
+    {
+      lookup: (_host, _options, done) =>
+        done(Object.assign(new Error(), { code: 'ENOTFOUND' }), ''),
+    },
+  ],
+])(
+  'fails over by an HttpModule of the application where the first %s',
+  async (_, start, options) => {
+    const second = await accessPoint(
+      data({ unique_id: 'jane', authenticated: true }),
+    );
+    const firstUrl = await start();
+    const module = await Test.createTestingModule({
+      imports: [
+        GAuthifyModule.forRoot({
+          apiKey: API_KEY,
+          accessPoints: [firstUrl, second.url],
+          http: HttpModule.register(options),
+        }),
+      ],
+    }).compile();
+    afterThisTest(() => module.close());
+    const gauthify = module.get(GAuthifyService);
+    for (let i = 0; i < 2; i++)
+      await expect(first(gauthify.checkAuth('jane', '123456'))).resolves.toBe(
+        true,
+      );
+    expect(second.seen.map(({ url }) => url)).toEqual([
+      '/v1/errors/',
+      '/v1/check/',
+      '/v1/check/',
+    ]);
+  },
+);
+
 it('shows its requests to interceptors, and reuses its connections', async () => {
   const sockets = new Set();
   const server = await accessPoint((response, request, socket) => {
@@ -134,94 +157,4 @@ it('opens no more connections than maxSockets', async () => {
     Array.from({ length: 20 }, () => first(gauthify.getUser('jane'))),
   );
   expect(sockets.size).toBe(2);
-});
-
-it('reports each access point to terminus', async () => {
-  const well = await accessPoint(data({}));
-  const refused = await deadUrl();
-  const module = await Test.createTestingModule({
-    imports: [
-      TerminusModule,
-      GAuthifyModule.forRoot({
-        apiKey: API_KEY,
-        accessPoints: [refused, well.url],
-      }),
-    ],
-  }).compile();
-  afterThisTest(() => module.close());
-  const indicator = module.get(GAuthifyHealthIndicator);
-  const health = await module.resolve(HealthCheckService);
-  const { status, info } = await health.check([() => indicator.isHealthy()]);
-  expect(status).toBe('ok');
-  expect(info?.['gauthify']).toMatchObject({
-    status: 'up',
-    accessPoints: [
-      { url: refused, status: 'down', reason: expect.any(String) },
-      { url: well.url, status: 'up' },
-    ],
-  });
-  await well.close().catch(() => undefined);
-});
-
-it('is down for terminus where no access point takes the key', async () => {
-  const refusing = await accessPoint(refusal(401, 'invalid_api_key'));
-  const silent = await accessPoint(hang);
-  const gauthify = await client([refusing, silent]);
-  const indicator = new GAuthifyHealthIndicator(gauthify);
-  expect(await indicator.isHealthy('mfa', { timeoutMs: 50 })).toMatchObject({
-    mfa: {
-      status: 'down',
-      accessPoints: [
-        { status: 'down', reason: 'answered 401 (invalid_api_key)' },
-        { status: 'down', reason: expect.stringContaining('50 ms') },
-      ],
-    },
-  });
-});
-
-it('makes a span and a duration of each call, without whom it is about', async () => {
-  const spans = new InMemorySpanExporter();
-  trace.setGlobalTracerProvider(
-    new BasicTracerProvider({
-      spanProcessors: [new SimpleSpanProcessor(spans)],
-    }),
-  );
-  const exporter = new InMemoryMetricExporter(
-    AggregationTemporality.CUMULATIVE,
-  );
-  const provider = new MeterProvider({
-    readers: [new PeriodicExportingMetricReader({ exporter })],
-  });
-  metrics.setGlobalMeterProvider(provider);
-  const broken = await accessPoint(refusal(503, '500'));
-  const well = await accessPoint(data(wireUser()));
-  const gauthify = await client([broken, well]);
-  await first(gauthify.getUser('jane@example.com'));
-  await first(gauthify.sendEmail('jane', 'jane@example.com'));
-  await provider.forceFlush();
-  const [span] = spans.getFinishedSpans();
-  expect(span).toMatchObject({
-    name: 'GET users/{unique_id}/',
-    attributes: { 'gauthify.attempts': 2, 'http.response.status_code': 200 },
-    events: [{ name: 'gauthify.attempt_failed' }],
-  });
-  const [resource] = exporter.getMetrics();
-  const [metric] = resource!.scopeMetrics[0]!.metrics;
-  expect(metric?.descriptor).toMatchObject({
-    name: 'gauthify.client.call.duration',
-    unit: 's',
-  });
-  expect(metric?.dataPoints).toHaveLength(2);
-  const told = JSON.stringify(
-    spans.getFinishedSpans().map(({ name, attributes, events }) => ({
-      name,
-      attributes,
-      events,
-    })),
-  );
-  for (const secret of ['jane', 'example.com', API_KEY])
-    expect(told).not.toContain(secret);
-  await provider.shutdown();
-  trace.disable();
-  metrics.disable();
 });

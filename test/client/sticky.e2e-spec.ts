@@ -1,6 +1,4 @@
 import 'reflect-metadata';
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { GAuthifyModule, GAuthifyService } from 'nestjs-gauthify';
@@ -23,23 +21,9 @@ import {
   API_KEY,
   client,
   failureOf,
+  noTls,
 } from '../helpers/client.js';
 import { lossyProxy } from '../helpers/lossy-proxy.js';
-
-/** A server that speaks no TLS, at an https URL; counts connections. */
-async function noTls() {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined).resume();
-    socket.end('no TLS\n');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  afterThisTest(async () => {
-    server.close();
-    await once(server, 'close');
-  });
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
-}
 
 const answering = (respond: Respond) => async () =>
   (await accessPoint(respond)).url;

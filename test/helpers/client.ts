@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach } from '@jest/globals';
 import { Test } from '@nestjs/testing';
@@ -31,6 +33,21 @@ export async function accessPoint(respond: Respond): Promise<AccessPoint> {
   const started = await startAccessPoint(respond);
   afterThisTest(started.close);
   return started;
+}
+
+/** URL, with https, of an access point that speaks no TLS. */
+export async function noTls(): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).resume();
+    socket.end('no TLS\n');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterThisTest(async () => {
+    server.close();
+    await once(server, 'close');
+  });
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
 }
 
 /** The client of an application with these access points. */
