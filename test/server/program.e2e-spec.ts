@@ -16,16 +16,17 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 const PROGRAM = resolve('dist/server/main.js');
 
 let folder: string;
-let running: ChildProcess | undefined;
+const running: ChildProcess[] = [];
 beforeEach(() => {
   if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
   folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
 });
 afterEach(async () => {
-  if (running && running.exitCode === null && running.signalCode === null) {
-    running.kill('SIGKILL');
-    await once(running, 'exit');
-  }
+  for (const child of running.splice(0))
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
   rmSync(folder, { recursive: true });
 });
 
@@ -38,7 +39,7 @@ async function run(
     cwd: folder,
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
   });
-  running = child;
+  running.push(child);
   let [output, errors] = ['', ''];
   child.stderr.on('data', (data) => (errors += String(data)));
   return await new Promise((done) => {
@@ -66,9 +67,10 @@ it('starts with nothing configured, makes a key once, keeps it, and ends on SIGT
       file,
       (statSync(join(folder, file)).mode & 0o777).toString(8),
     ]).toEqual([file, '600']);
-  running!.kill('SIGTERM');
-  const [, signal] = await once(running!, 'exit');
-  expect(signal === 'SIGTERM' || running!.exitCode === 0).toBe(true);
+  const [child] = running;
+  child!.kill('SIGTERM');
+  const [, signal] = await once(child!, 'exit');
+  expect(signal === 'SIGTERM' || child!.exitCode === 0).toBe(true);
 
   const second = await run({}, READY);
   expect(second.output).not.toContain('API key');
@@ -86,6 +88,53 @@ it('takes keys from the environment, and makes none', async () => {
     headers: { authorization: key },
   });
   expect(users.status).toBe(200);
+});
+
+it('shares answers to idempotency keys between two programs on one database', async () => {
+  const key = 'k'.repeat(24);
+  const environment = { GAUTHIFY_API_KEYS: `shop:${key}` };
+  const urls: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const { output } = await run(environment, READY);
+    urls.push(READY.exec(output)![1]!);
+  }
+  const post = async (
+    program: number,
+    idempotencyKey: string,
+    path: string,
+  ) => {
+    const response = await fetch(urls[program % 2]! + path, {
+      method: 'POST',
+      headers: { authorization: key, 'idempotency-key': idempotencyKey },
+      body: new URLSearchParams({
+        unique_id: 'jane',
+        display_name: 'Jane',
+        email: 'jane@example.com',
+      }),
+    });
+    const { data } = (await response.json()) as { data: { key: string } };
+    const scope = response.headers.get('idempotency-scope');
+    return { status: response.status, scope, secret: data.key };
+  };
+  const many = (idempotencyKey: string, path: string) =>
+    Promise.all(
+      Array.from({ length: 20 }, (_, i) => post(i, idempotencyKey, path)),
+    );
+  const made = await many('create', 'users/');
+  expect(new Set(made.map((it) => JSON.stringify(it))).size).toBe(1);
+  expect(made[0]).toMatchObject({ status: 201, scope: expect.any(String) });
+  // A second e-mail within 30 seconds is refused: these are all one.
+  const sent = await many('send', 'email/');
+  expect(sent.map(({ status }) => status)).toEqual(Array(20).fill(200));
+  const outboxes = await Promise.all(
+    urls.map(async (url) => {
+      const response = await fetch(`${url}outbox/`, {
+        headers: { authorization: key },
+      });
+      return ((await response.json()) as { data: unknown[] }).data.length;
+    }),
+  );
+  expect(outboxes[0]! + outboxes[1]!).toBe(1);
 });
 
 it('says in one sentence that the port is in use, and exits with 1', async () => {
