@@ -25,6 +25,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ['**/*.cjs'],
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+  {
     // The guard reads requests of frameworks it does not depend on.
     files: ['lib/mfa/**/*.ts', 'lib/interfaces/mfa-options.interface.ts'],
     rules: {
