@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { AxiosAdapter } from 'axios';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
@@ -7,7 +7,7 @@ import { undiciAdapter } from './undici-adapter.js';
 
 /** The connections of one client: kept alive between calls, closed with the application. */
 @Injectable()
-export class Connections implements OnModuleDestroy {
+export class Connections implements OnApplicationShutdown {
   readonly dispatcher: Dispatcher;
   readonly adapter: AxiosAdapter;
 
@@ -33,7 +33,8 @@ export class Connections implements OnModuleDestroy {
     this.adapter = undiciAdapter(this.dispatcher);
   }
 
-  async onModuleDestroy(): Promise<void> {
+  /** Once the HTTP server has answered its last request: it may wait for a call. */
+  async onApplicationShutdown(): Promise<void> {
     // Not `close`, which waits for calls whose callers are gone.
     await this.dispatcher.destroy();
   }
