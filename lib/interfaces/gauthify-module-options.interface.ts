@@ -45,6 +45,8 @@ export interface GAuthifyModuleOptions {
    * `safe`: never where something could happen twice. Of a check, a send or a
    * new user whose answer was lost, that is only where GAuthify knows the call
    * again by its `Idempotency-Key`; else it is a `ServerError`.
+   * Where there are several access points, the first such call at each waits for
+   * a `GET errors/` there, which says whether it does.
    *
    * `legacy`: as the old GAuthify clients, after whatever is no answer. A
    * person may then get two SMS, or be told that a right code is wrong.
