@@ -117,6 +117,7 @@ export class UsersService {
   ): Promise<UserRow> {
     const { id } = await this.get(realm, uniqueId);
     const { email, smsNumber, voiceNumber, resetKey } = changes;
+    const unlessEnrolled = resetKey === true && changes.unlessEnrolled === true;
     const stale: Channel[] = resetKey ? ['email', 'sms', 'voice'] : [];
     if (email !== undefined) stale.push('email');
     if (smsNumber !== undefined) stale.push('sms');
@@ -136,12 +137,10 @@ export class UsersService {
           ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
         })
         .where('id', '=', id)
-        .$if(resetKey === true && changes.unlessEnrolled === true, (query) =>
-          query.where('enrolled', '=', 0),
-        )
+        .$if(unlessEnrolled, (query) => query.where('enrolled', '=', 0))
         .returningAll()
         .executeTakeFirst();
-      if (!row && changes.unlessEnrolled)
+      if (!row && unlessEnrolled)
         throw new ConflictError('The user is enrolled', {
           errorCode: 'user_enrolled',
         });
