@@ -137,6 +137,14 @@ it('shares answers to idempotency keys between two programs on one database', as
   expect(outboxes[0]! + outboxes[1]!).toBe(1);
 });
 
+it('starts four times at once on a database that is not there yet', async () => {
+  const environment = { GAUTHIFY_API_KEYS: `shop:${'k'.repeat(24)}` };
+  const started = await Promise.all(
+    Array.from({ length: 4 }, () => run(environment, READY)),
+  );
+  expect(started.map(({ errors }) => errors)).toEqual(['', '', '', '']);
+});
+
 it('says in one sentence that the port is in use, and exits with 1', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');

@@ -28,11 +28,9 @@ export async function openDatabase(url: string): Promise<Database> {
   const db = new Kysely<Schema>({
     dialect: new SqliteDialect({ database: sqlite }),
   });
-  const { error } = await new Migrator({
-    db,
-    provider: { getMigrations: async () => MIGRATIONS },
-  }).migrateToLatest();
-  if (error) {
+  try {
+    await migrate(db, sqlite);
+  } catch (error) {
     await db.destroy();
     throw new StartError(
       `The database ${file} could not be migrated: ${describe(error)}`,
@@ -40,6 +38,29 @@ export async function openDatabase(url: string): Promise<Database> {
     );
   }
   return db;
+}
+
+/**
+ * All migrations or none, by one program at a time: Kysely leaves both to the
+ * database, and SQLite to us. The one connection there is makes the statements
+ * of the migrations part of this transaction.
+ */
+async function migrate(
+  db: Database,
+  sqlite: BetterSqlite3.Database,
+): Promise<void> {
+  sqlite.exec('begin immediate');
+  try {
+    const { error } = await new Migrator({
+      db,
+      provider: { getMigrations: async () => MIGRATIONS },
+    }).migrateToLatest();
+    if (error) throw error as Error;
+    sqlite.exec('commit');
+  } catch (error) {
+    if (sqlite.inTransaction) sqlite.exec('rollback');
+    throw error;
+  }
 }
 
 function openSqlite(file: string): BetterSqlite3.Database {

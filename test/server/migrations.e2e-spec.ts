@@ -1,0 +1,37 @@
+import 'reflect-metadata';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import BetterSqlite3 from 'better-sqlite3';
+import { openDatabase } from '../../lib/server/database/open-database.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it('leaves nothing behind of a migration that breaks off', async () => {
+  const file = join(folder, 'gauthify.sqlite');
+  await (await openDatabase(`sqlite:${file}`)).destroy();
+  // As the version before left it, and with something that breaks its second statement.
+  const sqlite = new BetterSqlite3(file);
+  sqlite.exec(`
+    alter table users drop column enrolled;
+    delete from kysely_migration where name = '0003_enrolled';
+    insert into users values ('1', 'a', 'jane', 'Jane', null, null, null, null, '', 5, '', 0, 0, 0, 0);
+    create trigger broken before update on users begin select raise(abort, 'power cut'); end;
+  `);
+  await expect(openDatabase(`sqlite:${file}`)).rejects.toMatchObject({
+    name: 'StartError',
+    message: expect.stringContaining('power cut'),
+  });
+  sqlite.exec('drop trigger broken');
+  const db = await openDatabase(`sqlite:${file}`);
+  expect(
+    await db.selectFrom('users').select(['unique_id', 'enrolled']).execute(),
+  ).toEqual([{ unique_id: 'jane', enrolled: 1 }]);
+  await db.destroy();
+  sqlite.close();
+});
