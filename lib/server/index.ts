@@ -9,5 +9,9 @@ export { StartError } from './start-error.js';
 export { ApiKeysService } from './api/api-keys.service.js';
 export { type Channel, CHANNELS } from './delivery/channel.js';
 export { Outbox, type OutboxMessage } from './delivery/outbox.js';
-export type { Message, Sender } from './delivery/sender.interface.js';
+export {
+  DeliveryUnknownError,
+  type Message,
+  type Sender,
+} from './delivery/sender.interface.js';
 export { optionsFromEnvironment } from './environment.js';

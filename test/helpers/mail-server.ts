@@ -19,8 +19,14 @@ export class MailServer {
     readonly url: string,
   ) {}
 
-  /** @param refuse what to answer a recipient with, `undefined`: take the mail */
-  static async start(refuse?: () => string | undefined): Promise<MailServer> {
+  /**
+   * @param refuse what to answer a recipient with, `undefined`: take the mail
+   * @param receipt what to do once a mail is there, instead of saying so
+   */
+  static async start(
+    refuse?: () => string | undefined,
+    receipt?: (server: SMTPServer) => void,
+  ): Promise<MailServer> {
     let mailServer: MailServer | undefined = undefined;
     const server = new SMTPServer({
       authOptional: true,
@@ -39,10 +45,12 @@ export class MailServer {
             to: rcptTo.map(({ address }) => address),
             source: Buffer.concat(chunks).toString(),
           });
-          done();
+          if (receipt) receipt(server);
+          else done();
         });
       },
     });
+    server.on('error', () => undefined);
     const listener = server.listen(0, '127.0.0.1');
     await once(listener, 'listening');
     const { port } = listener.address() as AddressInfo;

@@ -2,6 +2,9 @@ import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { SentCodes } from '../../lib/server/codes/sent-codes.js';
+import { SmtpSender } from '../../lib/server/delivery/smtp-sender.js';
+import { UsersService } from '../../lib/server/users/users.service.js';
 import { call, check, createUser } from '../helpers/api.js';
 import { MailServer } from '../helpers/mail-server.js';
 
@@ -103,6 +106,91 @@ describe('a message that cannot be delivered', () => {
     expect((await send(server, unique_id)).body.error_code).toBe(
       'delivery_failed',
     );
+  });
+});
+
+describe('a message of which nobody knows whether it was delivered', () => {
+  it('is sent once for an idempotency key, and counts as sent', async () => {
+    // Takes the mail, and is gone before it says so.
+    const mail = await MailServer.start(undefined, (it) =>
+      it.connections.forEach((connection) => connection.close()),
+    );
+    cleanups.push(() => mail.close());
+    const logged = jest
+      .spyOn(Logger.prototype, 'error')
+      .mockImplementation(() => {});
+    cleanups.push(async () => logged.mockRestore());
+    const server = await start({
+      smtp: { url: mail.url, from: 'bank@example.com' },
+    });
+    const { unique_id } = await createUser(server, {
+      email: 'jane@example.com',
+    });
+    const sendWith = (key: string) =>
+      call(
+        server,
+        'POST',
+        'email/',
+        { unique_id },
+        { headers: { 'idempotency-key': key } },
+      );
+    for (let i = 0; i < 3; i++)
+      expect(await sendWith('key')).toMatchObject({
+        status: 500,
+        body: {
+          error_code: 'delivery_unknown',
+          error_message: 'The email may have been delivered, or not',
+        },
+      });
+    expect(mail.mails).toHaveLength(1);
+    expect((await sendWith('other')).body.error_code).toBe('too_many_sends');
+    // The code in it works.
+    const [, code] = /^(\d{6}) is your/m.exec(mail.mails[0]!.source)!;
+    expect(await check(server, unique_id, code!)).toMatchObject({
+      authenticated: true,
+    });
+    expect(JSON.stringify(logged.mock.calls)).not.toContain('jane');
+  });
+
+  it('is given up by the clock, though the mail server answers slowly', async () => {
+    const mail = await MailServer.start(undefined, () => undefined);
+    cleanups.push(() => mail.close());
+    const sender = new SmtpSender(
+      { url: mail.url, from: 'bank@example.com' },
+      300,
+    );
+    await expect(
+      sender.send({
+        channel: 'email',
+        to: 'jane@example.com',
+        subject: 'x',
+        text: 'x',
+        realm: 'test',
+        uniqueId: 'jane',
+      }),
+    ).rejects.toMatchObject({
+      name: 'DeliveryUnknownError',
+      cause: { code: 'ETIMEDOUT' },
+    });
+    expect(mail.mails).toHaveLength(1);
+  });
+});
+
+it('makes no code for an address that is no longer the user’s', async () => {
+  const server = await start({});
+  const { unique_id } = await createUser(server, { email: 'old@example.com' });
+  const user = await server.app.get(UsersService).get('test', unique_id);
+  const codes = server.app.get(SentCodes);
+  await expect(codes.issue(user, 'email', 'email')).resolves.toMatch(/^\d{6}$/);
+  await call(server, 'PUT', `users/${unique_id}/`, {
+    email: 'new@example.com',
+  });
+  await expect(codes.issue(user, 'email', 'email')).rejects.toMatchObject({
+    name: 'NotFoundError',
+  });
+  await call(server, 'PUT', `users/${unique_id}/`, { reset_key: 'true' });
+  await expect(codes.issue(user, 'sms')).rejects.toMatchObject({
+    name: 'NotFoundError',
   });
 });
 

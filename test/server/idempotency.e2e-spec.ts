@@ -115,6 +115,26 @@ describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
     expect(await rows()).toHaveLength(1);
   });
 
+  it('clears away what expired a piece at a time', async () => {
+    await post('users/', JANE, 'key');
+    const [row] = await rows();
+    await server.app
+      .get<Database>(DATABASE)
+      .insertInto('idempotency')
+      .values(
+        Array.from({ length: 1200 }, (_, i) => ({ ...row!, id: `old-${i}` })),
+      )
+      .execute();
+    server.advance(601);
+    const left = [];
+    for (const key of ['1', '2', '3', '4']) {
+      await post('check/', { unique_id: 'jane', auth_code: '1' }, key);
+      left.push((await rows()).length);
+    }
+    // 1,201 of them, 500 a request, and one row for each request since.
+    expect(left).toEqual([702, 203, 3, 4]);
+  });
+
   it('stores neither key, code, secret nor answer in the clear', async () => {
     const { body } = await post('users/', JANE, 'the-key');
     const stored = JSON.stringify(await rows());

@@ -22,6 +22,8 @@ export const ERROR_CODES = {
     '409: the user is enrolled, and unless_enrolled was asked for; nothing is changed',
   delivery_failed:
     '500: the message could not be handed over to be delivered; try again',
+  delivery_unknown:
+    '500: the message may have been handed over, or not: it counts as sent, and this request is not carried out again',
   request_in_progress:
     '500: the first request with this Idempotency-Key has no answer yet, or ended without one; it may have been carried out',
   '500': '500: the server failed; its log has the request_id',

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { NotFoundError } from '../../errors/not-found.error.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { Keyring } from '../database/keyring.js';
-import { DATABASE, type Database } from '../database/schema.js';
+import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import type { Channel } from '../delivery/channel.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { ATTEMPTS_FORGIVEN } from './attempts.js';
@@ -18,21 +19,52 @@ export class SentCodes {
     private readonly keyring: Keyring,
   ) {}
 
-  /** Makes a code, in place of the channel's last one. The user's count of failures stays. */
-  async issue(userId: string, channel: Channel): Promise<string> {
+  /**
+   * Makes a code, in place of the channel's last one. The user's count of failures stays.
+   *
+   * @param user as they were when it was decided where the code goes
+   * @param column where that was read, if it was: a code for an address that is
+   *   no longer the user's must not outlive the change
+   * @throws NotFoundError where the user was deleted, or changed in what counts, meanwhile
+   */
+  async issue(
+    user: UserRow,
+    channel: Channel,
+    column?: 'email' | 'sms_number' | 'voice_number',
+  ): Promise<string> {
     const code = randomDigits(CODE_DIGITS);
     const row = {
-      code_hash: this.keyring.hash(subject(userId, channel, code)),
+      code_hash: this.keyring.hash(subject(user.id, channel, code)),
       expires_at: this.now() + this.settings.security.sentCodeTtlSeconds * 1000,
       tries: 0,
     };
-    await this.db
+    const { numInsertedOrUpdatedRows } = await this.db
       .insertInto('sent_codes')
-      .values({ user_id: userId, channel, ...row })
+      .columns(['user_id', 'channel', 'code_hash', 'expires_at', 'tries'])
+      .expression((eb) =>
+        eb
+          .selectFrom('users')
+          .select([
+            'id',
+            eb.val(channel).as('channel'),
+            eb.val(row.code_hash).as('code_hash'),
+            eb.val(row.expires_at).as('expires_at'),
+            eb.val(row.tries).as('tries'),
+          ])
+          .where('id', '=', user.id)
+          .where('totp_secret', '=', user.totp_secret)
+          .$if(column !== undefined, (query) =>
+            query.where(column!, '=', user[column!]),
+          ),
+      )
       .onConflict((conflict) =>
         conflict.columns(['user_id', 'channel']).doUpdateSet(row),
       )
-      .execute();
+      .executeTakeFirst();
+    if (numInsertedOrUpdatedRows !== 1n)
+      throw new NotFoundError('The user was changed or deleted meanwhile', {
+        errorCode: 'user_not_found',
+      });
     return code;
   }
 

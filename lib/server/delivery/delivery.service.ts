@@ -7,13 +7,20 @@ import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import type { Channel } from './channel.js';
 import { messageText } from './message-text.js';
 import { SendAllowance } from './send-allowance.js';
-import { SENDERS, type Sender } from './sender.interface.js';
+import {
+  DeliveryUnknownError,
+  SENDERS,
+  type Sender,
+} from './sender.interface.js';
 
 const ADDRESS_COLUMN = {
   email: 'email',
   sms: 'sms_number',
   voice: 'voice_number',
 } as const;
+
+/** Code of the error of a message that may have been delivered, or not. */
+export const DELIVERY_UNKNOWN = 'delivery_unknown';
 
 /** Sends a user a code. */
 @Injectable()
@@ -31,7 +38,8 @@ export class DeliveryService {
    * @param address where to send; the user's own where there is none
    * @throws ParameterError where there is no address
    * @throws RateLimitError where too much was sent
-   * @throws ServerError where the message could not be handed over; the allowance is given back
+   * @throws ServerError where the message could not be handed over; the allowance is given back, unless
+   *   nobody knows whether it was ({@link DELIVERY_UNKNOWN})
    */
   async send(
     user: UserRow,
@@ -47,7 +55,11 @@ export class DeliveryService {
       );
     const allowed = await this.allowance.take(user.id, channel, to);
     try {
-      const code = await this.sentCodes.issue(user.id, channel);
+      const code = await this.sentCodes.issue(
+        user,
+        channel,
+        address ? undefined : column,
+      );
       await this.senders[channel].send({
         channel,
         to,
@@ -61,14 +73,20 @@ export class DeliveryService {
         uniqueId: user.unique_id,
       });
     } catch (error) {
-      await this.allowance.giveBack(allowed);
+      const isUnknown = error instanceof DeliveryUnknownError;
+      if (!isUnknown) await this.allowance.giveBack(allowed);
       // The message of the error may hold the address, or what the server said of it.
-      const { code, responseCode } = error as Record<string, unknown>;
+      const { code, responseCode } = (
+        isUnknown ? error.cause : error
+      ) as Record<string, unknown>;
+      const outcome = isUnknown
+        ? 'may have been delivered, or not'
+        : 'could not be delivered';
       this.logger.error(
-        `A code by ${channel} could not be delivered: ${[code, responseCode].filter(Boolean).join(' ') || 'unknown error'}`,
+        `A code by ${channel} ${outcome}: ${[code, responseCode].filter(Boolean).join(' ') || 'unknown error'}`,
       );
-      throw new ServerError(`The ${channel} could not be delivered`, {
-        errorCode: 'delivery_failed',
+      throw new ServerError(`The ${channel} ${outcome}`, {
+        errorCode: isUnknown ? DELIVERY_UNKNOWN : 'delivery_failed',
         cause: error,
       });
     }

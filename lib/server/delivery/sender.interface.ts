@@ -17,11 +17,20 @@ export interface Message {
 /** Delivers messages of one or more channels. */
 export interface Sender {
   /**
-   * Resolves once the message was handed over. A rejection makes the call fail
-   * with 500 and gives the user's send allowance back; its message is not
-   * logged, for it may hold the address.
+   * Resolves once the message was handed over. A rejection says that it was not:
+   * the call fails with 500, and the user's send allowance is given back. Where
+   * nobody can tell, as after a time-out, reject with {@link DeliveryUnknownError}.
+   * Messages of errors are not logged, for they may hold the address.
    */
   send(message: Message): Promise<void>;
+}
+
+/**
+ * Nobody knows whether a message was handed over: it counts as sent, and is not
+ * sent again by a repetition of the same request.
+ */
+export class DeliveryUnknownError extends Error {
+  override readonly name = 'DeliveryUnknownError';
 }
 
 /** Injection token of `Record<Channel, Sender>`. */

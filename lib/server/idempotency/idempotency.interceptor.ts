@@ -8,15 +8,17 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { ParameterError } from '../../errors/parameter.error.js';
+import type { ServerError } from '../../errors/server.error.js';
 import { rawRequest, type RawRequest } from '../api/raw-request.js';
+import { DELIVERY_UNKNOWN } from '../delivery/delivery.service.js';
 import { KeptAnswers, type Claim } from './kept-answers.js';
 
 /**
  * Answers a repeated request with what was answered to the first, where both
  * carry the same `Idempotency-Key`: a lost answer costs nobody a second SMS.
  *
- * Only successes are kept. An error means that nothing was done, or that the
- * server failed at it: the repetition is then the first request.
+ * Only successes are kept, and the error that says that nobody knows. Any other
+ * means that nothing was done: the repetition is then the first request.
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
@@ -58,11 +60,23 @@ export class IdempotencyInterceptor implements NestInterceptor {
     try {
       answer = await lastValueFrom(next.handle());
     } catch (error) {
-      await this.orLog(this.kept.release(claimed), 'given back');
+      const { errorCode, message } = error as Partial<ServerError>;
+      // What may have been done is not done again.
+      if (errorCode === DELIVERY_UNKNOWN)
+        await this.orLog(
+          this.kept.keep(claimed, {
+            failure: { message: message!, errorCode },
+          }),
+          'kept',
+        );
+      else await this.orLog(this.kept.release(claimed), 'given back');
       throw error;
     }
     // It was done: the caller is told, also where it cannot be kept.
-    await this.orLog(this.kept.keep(claimed satisfies Claim, answer), 'kept');
+    await this.orLog(
+      this.kept.keep(claimed satisfies Claim, { answer }),
+      'kept',
+    );
     return answer;
   }
 
@@ -88,7 +102,7 @@ function keyOf({ method, headers }: RawRequest): string | undefined {
   return key;
 }
 
-/** The request as the handler reads it, whatever way its parameters came. */
+/** The request, whether its parameters came by query, form or JSON. Other spellings of a value are another request. */
 function contentOf({ method, url, gauthifyParams }: RawRequest): string {
   const params = Object.entries(
     gauthifyParams instanceof ParameterError ? {} : (gauthifyParams ?? {}),

@@ -8,6 +8,8 @@ import { DATABASE, type Database } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 
 const PURGE_EVERY_MS = 30_000;
+/** Rows a request clears away at the most: SQLite holds up all others meanwhile. */
+const PURGE_ROWS = 500;
 const POLL_MS = [5, 10, 20, 40];
 
 /** A request with a key. */
@@ -17,6 +19,10 @@ export interface KeyedRequest {
   /** All that makes it this request: method, path, parameters. */
   content: string;
 }
+
+/** How a request ended, as far as it is kept. */
+export type Outcome =
+  { answer: unknown } | { failure: { message: string; errorCode: string } };
 
 /** The right to act on a request, which one of all its repetitions gets. */
 export interface Claim {
@@ -65,7 +71,7 @@ export class KeptAnswers {
    * The right to act, or what was answered to the same request before.
    *
    * @throws ParameterError where the key was used for another request
-   * @throws ServerError where the first request has no answer yet
+   * @throws ServerError where the first request has no answer yet, or ended in one that was kept
    */
   async claimOrAnswer({
     realm,
@@ -92,8 +98,12 @@ export class KeptAnswers {
           'The Idempotency-Key was used for another request: give each request a key of its own',
           { errorCode: 'idempotency_key_reused' },
         );
-      if (row && row.answer !== null)
-        return { answer: this.open(id, row.answer) };
+      if (row && row.answer !== null) {
+        const outcome = this.open(id, row.answer);
+        if ('answer' in outcome) return outcome;
+        const { message, errorCode } = outcome.failure;
+        throw new ServerError(message, { errorCode });
+      }
       if (performance.now() >= until)
         throw new ServerError(
           'The first request with this Idempotency-Key has no answer yet',
@@ -105,9 +115,9 @@ export class KeptAnswers {
     }
   }
 
-  /** Keeps what was answered. */
-  async keep({ id, claim }: Claim, answer: unknown): Promise<void> {
-    const text = JSON.stringify({ answer });
+  /** Keeps what came of it. */
+  async keep({ id, claim }: Claim, outcome: Outcome): Promise<void> {
+    const text = JSON.stringify(outcome);
     await this.db
       .updateTable('idempotency')
       // It holds the user's secret and a usable code.
@@ -153,15 +163,23 @@ export class KeptAnswers {
     const now = this.now();
     if (now - this.purgedAt < PURGE_EVERY_MS) return;
     this.purgedAt = now;
-    await this.db
+    const { numDeletedRows } = await this.db
       .deleteFrom('idempotency')
-      .where('expires_at', '<=', now)
-      .execute();
+      .where('id', 'in', (eb) =>
+        eb
+          .selectFrom('idempotency')
+          .select('id')
+          .where('expires_at', '<=', now)
+          .limit(PURGE_ROWS),
+      )
+      .executeTakeFirst();
+    // There may be more, for the next request.
+    if (numDeletedRows >= PURGE_ROWS) this.purgedAt = 0;
   }
 
-  private open(id: string, sealed: string): unknown {
+  private open(id: string, sealed: string): Outcome {
     const text = this.keyring.open(sealed, place(id)).toString();
-    return (JSON.parse(text) as { answer: unknown }).answer;
+    return JSON.parse(text) as Outcome;
   }
 }
 
