@@ -1,5 +1,10 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsEmail, IsOptional, registerDecorator } from 'class-validator';
+import {
+  IsEmail,
+  IsOptional,
+  Matches,
+  registerDecorator,
+} from 'class-validator';
 import { toE164 } from './phone-number.js';
 
 /** An e-mail address of at most 254 characters [RFC 5321 §4.5.3.1.3], or no value. */
@@ -7,6 +12,10 @@ export function IsOptionalEmail(): PropertyDecorator {
   return applyDecorators(
     IsOptional(),
     IsEmail(undefined, { message: '$property must be an e-mail address' }),
+    // RFC 5322 lets a line break into a quoted name: a header of its own, to who builds mails by hand.
+    Matches(/^\P{Cc}*$/u, {
+      message: '$property must not contain control characters',
+    }),
   );
 }
 

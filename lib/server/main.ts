@@ -8,13 +8,13 @@ const NEEDED =
 
 async function main(): Promise<void> {
   const { NestFactory } = await import('@nestjs/core');
-  const { FastifyAdapter } = await import('@nestjs/platform-fastify');
+  const { createFastifyAdapter } = await import('./fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('./index.js');
   const { host, port, ...options } = optionsFromEnvironment(process.env);
   const app = await NestFactory.create<NestFastifyApplication>(
     GAuthifyServerModule.forRoot(options),
-    new FastifyAdapter(),
+    await createFastifyAdapter(),
     // Until it runs, what goes wrong is told below, in one sentence.
     { abortOnError: false, logger: false },
   );

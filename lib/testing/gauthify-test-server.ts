@@ -4,6 +4,7 @@ import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import { Secret } from 'otpauth';
 import { stepAt, totpCode } from '../server/codes/otp.js';
 import { Outbox, type OutboxMessage } from '../server/delivery/outbox.js';
+import { createFastifyAdapter } from '../server/fastify-adapter.js';
 import { GAuthifyServerModule } from '../server/gauthify-server.module.js';
 import type { GAuthifyServerOptions } from '../server/server-options.js';
 
@@ -53,7 +54,7 @@ export class GAuthifyTestServer {
         apiKeys: [{ realm: 'test', key: apiKey }, ...(options.apiKeys ?? [])],
         now: () => Date.now() + clock.offsetMs,
       }),
-      adapter ?? (await defaultAdapter()),
+      adapter ?? (await createFastifyAdapter()),
       { logger: false, abortOnError: false },
     );
     await app.listen(0, '127.0.0.1');
@@ -101,9 +102,4 @@ export class GAuthifyTestServer {
   async close(): Promise<void> {
     await this.app.close();
   }
-}
-
-async function defaultAdapter(): Promise<AbstractHttpAdapter> {
-  const { FastifyAdapter } = await import('@nestjs/platform-fastify');
-  return new FastifyAdapter();
 }

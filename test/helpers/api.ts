@@ -1,3 +1,4 @@
+import { createFastifyAdapter } from '../../lib/server/fastify-adapter.js';
 import type { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 
 /** What a call answered. */
@@ -85,6 +86,5 @@ export async function adapter(name: (typeof ADAPTERS)[number]): Promise<any> {
     const { ExpressAdapter } = await import('@nestjs/platform-express');
     return new ExpressAdapter();
   }
-  const { FastifyAdapter } = await import('@nestjs/platform-fastify');
-  return new FastifyAdapter();
+  return await createFastifyAdapter();
 }

@@ -37,6 +37,11 @@ const BAD_USERS: [string, Record<string, unknown>, string][] = [
     'at most 255 characters',
   ],
   [
+    'email with a line break',
+    { ...USER, email: '"a\r\nBcc: b@example.com"@example.com' },
+    'email must not contain control characters',
+  ],
+  [
     'display_name too long',
     { ...USER, display_name: LONG },
     'at most 255 characters',

@@ -172,6 +172,27 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(await enrolled({ reset_key: '1' })).toBe(false);
   });
 
+  it.each(['x'.repeat(255), 'ü'.repeat(255), '😀'.repeat(127)])(
+    'finds the longest ids again: %s',
+    async (unique_id) => {
+      await call(server, 'POST', 'users/', { unique_id, display_name: 'x' });
+      const path = `users/${encodeURIComponent(unique_id)}/`;
+      for (const method of ['GET', 'PUT', 'DELETE'])
+        expect(
+          (await call(server, method, path, method === 'PUT' ? {} : undefined))
+            .body.data?.unique_id,
+        ).toBe(unique_id);
+    },
+  );
+
+  it('takes a query to its end, also past a second question mark', async () => {
+    const { unique_id, key } = await createUser(server);
+    const path = `users/${unique_id}/?display_name=what?&reset_key=true`;
+    const { body } = await call(server, 'PUT', path);
+    expect(body.data.display_name).toBe('what?');
+    expect(body.data.key).not.toBe(key);
+  });
+
   it('resets no key of who is enrolled, unless_enrolled', async () => {
     const { unique_id, key } = await createUser(server);
     const path = `users/${unique_id}/`;

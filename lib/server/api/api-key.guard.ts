@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import { ApiKeyError } from '../../errors/api-key.error.js';
 import { ApiKeysService } from './api-keys.service.js';
-import { rawRequest, type RawRequest } from './raw-request.js';
+import { queryOf, rawRequest, type RawRequest } from './raw-request.js';
 
 /** Lets in who has an API key, and remembers its realm on the request. */
 @Injectable()
@@ -41,6 +41,5 @@ function apiKeyOf(request: RawRequest): string | undefined {
     const credentials = Buffer.from(basic, 'base64').toString();
     return credentials.startsWith(':') ? credentials.slice(1) : undefined;
   }
-  const query = request.url?.split('?', 2)[1] ?? '';
-  return new URLSearchParams(query).get('api_key') ?? undefined;
+  return new URLSearchParams(queryOf(request)).get('api_key') ?? undefined;
 }

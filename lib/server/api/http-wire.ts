@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { NotFoundError } from '../../errors/not-found.error.js';
 import { ParameterError } from '../../errors/parameter.error.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { LONGEST_PARAM } from '../fastify-adapter.js';
 import { MOUNT_PATH } from '../mount-path.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { failure } from './envelope.js';
@@ -19,6 +20,7 @@ import { readParams } from './read-params.js';
 @Injectable()
 export class HttpWire implements OnModuleInit {
   private readonly prefix: string;
+  private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
     private readonly adapterHost: HttpAdapterHost,
@@ -38,6 +40,7 @@ export class HttpWire implements OnModuleInit {
 
   onModuleInit(): void {
     const { httpAdapter } = this.adapterHost;
+    this.warnOfShortParams();
     // Before the router, which is the first to look at the URL.
     (httpAdapter.getHttpServer() as Server).prependListener(
       'request',
@@ -56,6 +59,20 @@ export class HttpWire implements OnModuleInit {
         httpAdapter.reply(response, failure(error, this.now()), 404);
       },
     );
+  }
+
+  /** Fastify finds no route for a parameter over a length it was made with. */
+  private warnOfShortParams(): void {
+    const { httpAdapter } = this.adapterHost;
+    if (httpAdapter.getType() !== 'fastify') return;
+    const { initialConfig } = httpAdapter.getInstance<{
+      initialConfig?: { routerOptions?: { maxParamLength?: number } };
+    }>();
+    const longest = initialConfig?.routerOptions?.maxParamLength;
+    if (longest !== undefined && longest < LONGEST_PARAM)
+      this.logger.warn(
+        `Users whose unique_id has more than ${longest} characters will not be found: make the application with new FastifyAdapter({ routerOptions: { maxParamLength: ${LONGEST_PARAM} } })`,
+      );
   }
 
   /** Takes the slash at the end away, and encodes an id that is not encoded. */

@@ -19,3 +19,9 @@ export function rawRequest(context: ExecutionContext): RawRequest {
     .getRequest<RawRequest & { raw?: RawRequest }>();
   return request.raw ?? request;
 }
+
+/** The query string of a request, without its `?`. Whatever comes after the first `?` is of it. */
+export function queryOf({ url = '' }: IncomingMessage): string {
+  const at = url.indexOf('?');
+  return at < 0 ? '' : url.slice(at + 1);
+}

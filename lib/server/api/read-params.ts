@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ParameterError } from '../../errors/parameter.error.js';
-import type { RawParams } from './raw-request.js';
+import { queryOf, type RawParams } from './raw-request.js';
 
 const invalidBody = (message: string) =>
   new ParameterError(message, { errorCode: 'invalid_body' });
@@ -15,7 +15,7 @@ export async function readParams(
   request: IncomingMessage,
   maxBodyBytes: number,
 ): Promise<RawParams> {
-  const query = fromUrlEncoded(request.url?.split('?', 2)[1] ?? '', 'query');
+  const query = fromUrlEncoded(queryOf(request), 'query');
   // GET and DELETE may arrive with anything in the body; it means nothing.
   if (request.method !== 'POST' && request.method !== 'PUT') return query;
   const body = await readBody(request, maxBodyBytes);
