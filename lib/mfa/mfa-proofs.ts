@@ -10,6 +10,8 @@ const ALGORITHM = 'HS256';
 const TYPE = 'mfa-proof+jwt';
 const AUDIENCE = 'nestjs-gauthify';
 const DEFAULT_TTL_SECONDS = 900;
+/** How far the clocks of two instances may be apart. */
+const CLOCK_SKEW_MS = 5_000;
 
 /** RFC 8176 names of the kinds of code. */
 const AMR: Record<AuthMethod, string> = {
@@ -112,7 +114,7 @@ export class MfaProofs {
         return undefined;
       const verifiedAt = new Date(authTime * 1000);
       // Whoever could set the clock of the signer forward made a proof that never ages.
-      if (verifiedAt.getTime() > Date.now()) return undefined;
+      if (verifiedAt.getTime() > Date.now() + CLOCK_SKEW_MS) return undefined;
       const method = payload.method as AuthMethod | undefined;
       return { userId, method: method ?? null, verifiedAt };
     } catch {

@@ -12,7 +12,7 @@ import type {
 import { type MfaRequest, recall } from './mfa-exchange.js';
 import { type MfaCase, MfaGuard } from './mfa.guard.js';
 import type { MfaChannel } from './mfa.service.js';
-import { asUserId } from './what-counts.js';
+import { asUserId, isMissing } from './what-counts.js';
 
 const CHANNELS: readonly unknown[] = [
   'email',
@@ -58,7 +58,12 @@ export class MfaRouteGuard extends MfaGuard {
     const known = [name, username, email].find(
       (value) => typeof value === 'string' && value !== '',
     ) as string | undefined;
-    return (known ?? userId).slice(0, 255);
+    // As GAuthify takes it: one line of at most 255 characters, no half emoji.
+    return (known ?? userId)
+      .toWellFormed()
+      .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
+      .slice(0, 255)
+      .replace(/[\ud800-\udbff]$/, '');
   }
 
   channelOf(method: unknown): MfaChannel {
@@ -78,7 +83,7 @@ export class MfaRouteGuard extends MfaGuard {
     return await this.recognize(caseOf(request), userId);
   }
 
-  /** Denies who has no second factor of the last `maxAgeSeconds`. */
+  /** Denies who has no second factor of the last `maxAgeSeconds`, nor brings a right code now. */
   async requireFresh(
     request: MfaRequest,
     response: unknown,
@@ -86,7 +91,10 @@ export class MfaRouteGuard extends MfaGuard {
     maxAgeSeconds: number,
   ): Promise<void> {
     const it = caseOf(request, response, { maxAgeSeconds });
-    if (!(await this.recognize(it, userId))) await this.challenge(it, userId);
+    if (await this.recognize(it, userId)) return;
+    const code = this.getCode(request);
+    if (isMissing(code)) await this.challenge(it, userId);
+    else await this.admitCode(it, userId, code);
   }
 
   /** Checks a code, hands the proof over, and says what was accepted. */

@@ -122,6 +122,34 @@ export function createMfaController(
       @Res({ passthrough: true }) response: unknown,
     ): Promise<Enrolment> {
       const userId = this.guard.userIdOf(request);
+      const { key, qrUrl } =
+        (await this.renew(request, response, userId, ConflictError)) ??
+        // Another request made or enrolled the user in between: what holds now decides.
+        (await this.renew(request, response, userId))!;
+      return { key, qrUrl };
+    }
+
+    /** Checks the first code of the authenticator app: `{ "code" }`. */
+    @Post('enroll/confirm')
+    @HttpCode(200)
+    @Header('Cache-Control', 'no-store')
+    confirm(
+      @Req() request: MfaRequest,
+      @Res({ passthrough: true }) response: unknown,
+      @Body() body: { code?: unknown } | undefined,
+    ) {
+      return this.guard.verify(request, response, body?.code, {
+        methods: ['totp'],
+      });
+    }
+
+    /** Gives the user a new secret, or makes them; `undefined` after an error of a class that is expected. */
+    private async renew(
+      request: MfaRequest,
+      response: unknown,
+      userId: string,
+      expected?: Type<Error>,
+    ): Promise<GAuthifyUser | undefined> {
       const user = await this.find(request, response, userId);
       // Who can be asked for anything must be: a password alone must not be
       // enough to put another factor beside the one there is.
@@ -141,27 +169,10 @@ export function createMfaController(
                 // or just after the first one was.
                 unlessEnrolled: user.enrolled === false,
               }),
-        ).catch(undefinedFor(ConflictError)),
+        ).catch(undefinedFor(expected)),
       );
       this.mfa.forget(userId);
-      // Another request made or enrolled the user in between: what holds now decides.
-      if (renewed === undefined) return await this.enroll(request, response);
-      const { key, qrUrl } = renewed;
-      return { key, qrUrl };
-    }
-
-    /** Checks the first code of the authenticator app: `{ "code" }`. */
-    @Post('enroll/confirm')
-    @HttpCode(200)
-    @Header('Cache-Control', 'no-store')
-    confirm(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
-      @Body() body: { code?: unknown } | undefined,
-    ) {
-      return this.guard.verify(request, response, body?.code, {
-        methods: ['totp'],
-      });
+      return renewed;
     }
 
     private async find(
@@ -181,7 +192,7 @@ export function createMfaController(
 
 /** For `catch`: takes errors of a class as `undefined`. */
 const undefinedFor =
-  (type: Type<Error>) =>
+  (type: Type<Error> | undefined) =>
   (error: unknown): undefined => {
-    if (!(error instanceof type)) throw error;
+    if (!type || !(error instanceof type)) throw error;
   };

@@ -31,6 +31,7 @@ import {
   SkipMfa,
 } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { refusal, startAccessPoint } from '../helpers/access-point.js';
 import {
   adapter,
   ADAPTERS,
@@ -46,8 +47,13 @@ const secret = randomBytes(32).toString('base64');
 class SignInGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest();
-    const id = request.headers['x-user'];
-    if (id) request.user = { id, name: `The ${id}` };
+    const { 'x-user': user, 'x-name': name } = request.headers;
+    const id = user && decodeURIComponent(user);
+    if (id)
+      request.user = {
+        id,
+        name: name ? decodeURIComponent(name) : `The ${id}`,
+      };
     return true;
   }
 }
@@ -99,13 +105,14 @@ async function start(
   mfa: MfaOptions,
   imports: any[] = [],
   providers: any[] = [],
+  accessPoint = server.accessPoint,
 ): Promise<Ask> {
   const module = await Test.createTestingModule({
     imports: [
       GAuthifyModule.forRoot({
         isGlobal: true,
         apiKey: server.apiKey,
-        accessPoints: [server.accessPoint],
+        accessPoints: [accessPoint],
         mfa,
       }),
       ...imports,
@@ -275,7 +282,7 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
 });
 
 describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
-  const startRoutes = (mfa: MfaOptions = {}) =>
+  const startRoutes = (mfa: MfaOptions = {}, accessPoint?: string) =>
     start(
       name,
       { proof: { secret }, routes: { guards: [SignInGuard] }, ...mfa },
@@ -287,6 +294,7 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
         MfaGuard,
         { provide: APP_GUARD, useExisting: MfaGuard },
       ],
+      accessPoint,
     );
   const as = (id: string, proof?: string | null) => ({
     'x-user': id,
@@ -399,6 +407,66 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
     expect((await call(server, 'GET', `users/${id}/`)).body.data).toMatchObject(
       { key, enrolled: true },
     );
+  });
+
+  it('ask twice, and no more, a GAuthify that contradicts itself', async () => {
+    const seen: string[] = [];
+    const odd = await startAccessPoint((response, request, socket) => {
+      seen.push(`${request.method} ${request.url}`);
+      const respond =
+        request.method === 'POST'
+          ? refusal(409, 'user_exists')
+          : refusal(404, 'user_not_found');
+      respond(response, request, socket);
+    });
+    try {
+      const ask = await startRoutes({}, odd.url);
+      const { status, body } = await ask('POST', '/mfa/enroll', as('jane'), {});
+      expect([status, body.code]).toEqual([503, 'mfa_unavailable']);
+      expect(seen).toEqual([
+        'GET /v1/users/jane/',
+        'POST /v1/users/',
+        'GET /v1/users/jane/',
+        'POST /v1/users/',
+      ]);
+    } finally {
+      await odd.close();
+    }
+  });
+
+  it('enrol whoever it is, by whatever name', async () => {
+    const ask = await startRoutes();
+    const id = `${newId()}${'ü'.repeat(200)}`;
+    const headers = {
+      'x-user': encodeURIComponent(id),
+      'x-name': encodeURIComponent(`Jan\n${'😀'.repeat(200)}`),
+    };
+    for (let i = 0; i < 2; i++)
+      expect((await ask('POST', '/mfa/enroll', headers, {})).status).toBe(200);
+    const { body } = await call(
+      server,
+      'GET',
+      `users/${encodeURIComponent(id)}/`,
+    );
+    expect(body.data.display_name).toBe(`Jan ${'😀'.repeat(125)}`);
+  });
+
+  it('enrol who has a phone and brings its code, also without proofs', async () => {
+    const ask = await startRoutes({ proof: undefined });
+    const email = `${newId()}@example.com`;
+    const { unique_id: id } = await createUser(server, { email });
+    await ask('POST', '/mfa/challenge', as(id), { method: 'email' });
+    const withCode = (code: string) => ({ ...as(id), 'x-mfa-code': code });
+    const code = server.lastCode(email);
+    const wrong = code === '000000' ? '111111' : '000000';
+    expect(
+      (await ask('POST', '/mfa/enroll', withCode(wrong), {})).body.code,
+    ).toBe('mfa_invalid_code');
+    const { body } = await ask('POST', '/mfa/enroll', withCode(code), {});
+    expect(body.key).toMatch(/^[A-Z2-7]{32}$/);
+    expect(
+      (await ask('POST', '/mfa/enroll', withCode(code), {})).body.code,
+    ).toBe('mfa_invalid_code');
   });
 
   it('enrol who asks twice at once', async () => {

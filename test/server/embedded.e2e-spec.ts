@@ -7,12 +7,14 @@ import {
   Controller,
   Get,
   type INestApplication,
+  Logger,
   Module,
   Post,
 } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { GAuthifyModule, MfaGuard } from 'nestjs-gauthify';
 import {
   type GAuthifyServerOptions,
@@ -202,4 +204,34 @@ describe('does not start', () => {
       /key file .* is missing/,
     );
   });
+});
+
+it('warns of a Fastify that would not find long ids', async () => {
+  const warned = jest
+    .spyOn(Logger.prototype, 'warn')
+    .mockImplementation(() => {});
+  try {
+    for (const [made, warnings] of [
+      [new FastifyAdapter(), 1],
+      [new FastifyAdapter({ routerOptions: { maxParamLength: 2295 } }), 0],
+      [await adapter('express'), 0],
+    ] as const) {
+      warned.mockClear();
+      app = (
+        await Test.createTestingModule({
+          imports: [
+            GAuthifyServerModule.forRoot({ database: 'sqlite::memory:' }),
+          ],
+        }).compile()
+      ).createNestApplication(made);
+      await app.init();
+      expect(
+        warned.mock.calls.filter(([it]) => /maxParamLength/.test(it)),
+      ).toHaveLength(warnings);
+      await app.close();
+    }
+  } finally {
+    warned.mockRestore();
+    app = undefined;
+  }
 });
