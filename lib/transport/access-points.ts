@@ -11,6 +11,21 @@ export interface AccessPoint {
   isProbed: boolean;
   /** Answers so far. */
   answers: number;
+  /** When the last answer came; `undefined`: there was none. */
+  answeredAt: number | undefined;
+  /** Requests on their way. */
+  asking: number;
+  /** Since when there are any, or the last answer if that was later. */
+  askingSince: number;
+  /** Time before that, since the last answer, in which requests were on their way. */
+  silentMs: number;
+}
+
+/** An access point to ask. */
+export interface Picked {
+  point: AccessPoint;
+  /** It failed before, and this call is to find out whether it works again. */
+  isProbe: boolean;
 }
 
 /** An attempt of a call at an access point. */
@@ -33,6 +48,8 @@ export class AccessPoints {
   constructor(
     urls: readonly string[],
     private readonly cooldownMs: number,
+    /** How long an access point may say nothing while it is asked. */
+    private readonly patienceMs: number,
     private readonly now: ClientClock,
   ) {
     this.all = urls.map((url) => ({
@@ -41,6 +58,10 @@ export class AccessPoints {
       downUntil: undefined,
       isProbed: false,
       answers: 0,
+      answeredAt: undefined,
+      asking: 0,
+      askingSince: 0,
+      silentMs: 0,
     }));
   }
 
@@ -54,22 +75,30 @@ export class AccessPoints {
    *
    * @param tried what this call asked already
    */
-  pick(tried: ReadonlyMap<AccessPoint, Tried>): AccessPoint | undefined {
+  pick(tried: ReadonlyMap<AccessPoint, Tried>): Picked | undefined {
     // The path of nearly every call.
     const [first] = this.all;
-    if (tried.size === 0 && first!.downUntil === undefined) return first;
+    if (tried.size === 0 && first!.downUntil === undefined)
+      return { point: first!, isProbe: false };
     const rest = this.all.filter((it) => !tried.has(it));
     const up = rest.find((it) => it.downUntil === undefined);
     const due = rest.find((it) => this.isDue(it));
     // Only one that is preferred to what works is worth a call's time.
-    const isWorthIt =
-      due && (!up || this.all.indexOf(due) < this.all.indexOf(up));
-    if (due && isWorthIt && tried.size === 0) {
+    if (
+      due &&
+      up &&
+      tried.size === 0 &&
+      this.all.indexOf(due) < this.all.indexOf(up)
+    ) {
       due.isProbed = true;
-      return due;
+      return { point: due, isProbe: true };
     }
-    // All cooling down: better asked too early than not at all.
-    return up ?? due ?? rest[0];
+    // All cooling down: better asked too early than not at all, and first the
+    // one that worked last.
+    const point =
+      up ??
+      rest.toSorted((a, b) => (b.answeredAt ?? -1) - (a.answeredAt ?? -1))[0];
+    return point && { point, isProbe: false };
   }
 
   /**
@@ -86,21 +115,53 @@ export class AccessPoints {
     });
   }
 
+  /** A request is on its way; one of the four below says how it ended. */
+  asked(point: AccessPoint): void {
+    if (point.asking === 0) point.askingSince = this.now();
+    point.asking += 1;
+  }
+
   /** It answered. */
   succeeded(point: AccessPoint): void {
+    this.ended(point);
     point.answers += 1;
+    point.answeredAt = this.now();
     point.downUntil = undefined;
     point.isProbed = false;
   }
 
   /** It failed: leave it alone for a while. */
   failed(point: AccessPoint): void {
+    this.ended(point);
     point.downUntil = this.now() + this.cooldownMs;
     point.isProbed = false;
   }
 
-  /** The attempt ended without telling anything, as by unsubscription: another call may probe. */
+  /**
+   * Nobody waited for the answer: the request was unsubscribed, or in a hurry.
+   * That tells nothing, unless it goes on like that: who hangs is found out also
+   * where every caller gives up before.
+   */
   gaveUp(point: AccessPoint): void {
+    const silentMs = point.silentMs + this.now() - point.askingSince;
+    // Timers know whole milliseconds.
+    if (silentMs + 1 >= this.patienceMs) {
+      this.failed(point);
+      return;
+    }
+    point.asking -= 1;
+    if (point.asking === 0) point.silentMs = silentMs;
+  }
+
+  /** It ended in a way that says nothing of the access point. */
+  ended(point: AccessPoint): void {
+    point.asking -= 1;
+    point.silentMs = 0;
+    point.askingSince = this.now();
+  }
+
+  /** The call that was to find out whether it works again did not: another may. */
+  unprobed(point: AccessPoint): void {
     point.isProbed = false;
   }
 

@@ -40,9 +40,9 @@ export class Asker {
       const end = (result: Verdict, answer?: RawAnswer) => {
         isOver = true;
         clearTimeout(timer);
+        resolve(result);
         this.log(point, call, result, startedAt, answer);
         observed?.attempted(point.url, result, answer?.status);
-        resolve(result);
       };
       // By the clock, not by silence on the socket: a server that dribbles a
       // byte a second must not hold a caller for ever.
@@ -54,17 +54,17 @@ export class Asker {
         });
         request.abort();
       }, timeoutMs);
-      request.answer.then(
-        (answer) => {
+      request.answer
+        .then((answer) => {
           if (isOver) return;
           const result = judgeAnswer(answer);
           learn(point, answer, result);
           end(result, answer);
-        },
-        (error: unknown) => {
+        })
+        // Of the request, or of an interceptor that made of the answer what it is not.
+        .catch((error: unknown) => {
           if (!isOver) end(describeFailure(error, request.isUnwritten()));
-        },
-      );
+        });
     });
     return {
       verdict,

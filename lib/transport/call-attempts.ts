@@ -24,6 +24,8 @@ export class CallAttempts {
   /** The attempt GAuthify may have acted on, and where its answer is kept. */
   private lost?: { failure: Failure; scope: string | undefined };
   private current?: { point: AccessPoint; asked: Asked };
+  /** What this call is to find out about. */
+  private probed?: AccessPoint;
   private isCancelled = false;
 
   constructor(
@@ -42,6 +44,7 @@ export class CallAttempts {
   /** Drops the request under way, and makes no other. */
   cancel(): void {
     this.isCancelled = true;
+    if (this.probed) this.points.unprobed(this.probed);
     if (!this.current) return;
     this.current.asked.cancel();
     this.points.gaveUp(this.current.point);
@@ -49,21 +52,14 @@ export class CallAttempts {
 
   async run(): Promise<Outcome> {
     for (;;) {
-      const point =
-        this.points.pick(this.tried) ??
-        (this.options.retry === 'safe'
-          ? this.points.pickAgain(this.tried)
-          : undefined);
+      const point = this.pick();
       if (!point) return { kind: 'none' };
       const mayAsk = await this.mayAsk(point);
-      if (this.isCancelled) {
-        // It may have been picked to be probed, by nobody now.
-        this.points.gaveUp(point);
-        return { kind: 'none' };
-      }
+      if (this.isCancelled) return { kind: 'none' };
       if (!mayAsk) continue;
       const { scope } = point;
       const verdict = await this.ask(point, this.call);
+      if (this.isCancelled) return { kind: 'none' };
       if (verdict.kind === 'data' || verdict.kind === 'final') return verdict;
       this.note(point, verdict);
       // The one that may have acted decides, however the later ones ended.
@@ -77,6 +73,13 @@ export class CallAttempts {
     }
   }
 
+  private pick(): AccessPoint | undefined {
+    const picked = this.points.pick(this.tried);
+    if (picked?.isProbe) this.probed = picked.point;
+    if (picked || this.options.retry === 'legacy') return picked?.point;
+    return this.points.pickAgain(this.tried);
+  }
+
   private decide(failure: Failure, sharesAnswers: boolean) {
     const { effect } = this;
     const policy = this.options.retry;
@@ -88,11 +91,11 @@ export class CallAttempts {
     // What may not be repeated does not find out what an access point is like:
     // something harmless goes ahead. So it does of one we never had an answer
     // of, where there are others: they say with every answer which answers to
-    // keys they have, and by then it is too late to ask one that just died.
+    // keys they have, and by then it is too late to ask one that just died. And
+    // it does after a loss, for another server may stand at the same place now.
     const isCareful = this.effect === 'once' && this.options.retry === 'safe';
-    const isProbe = point.isProbed && this.tried.size === 0;
     const isNew = point.answers === 0 && this.points.list().length > 1;
-    if (isCareful && (isProbe || isNew)) {
+    if (isCareful && (isNew || this.lost || point === this.probed)) {
       const verdict = await this.ask(point, { method: 'GET', path: 'errors/' });
       if (verdict.kind !== 'data' && verdict.kind !== 'final') {
         this.note(point, verdict);
@@ -109,6 +112,8 @@ export class CallAttempts {
 
   private async ask(point: AccessPoint, call: WireCall): Promise<Verdict> {
     const isOwn = call === this.call;
+    const answersBefore = point.answers;
+    this.points.asked(point);
     const asked = this.asker.ask(
       point,
       call,
@@ -118,16 +123,20 @@ export class CallAttempts {
     );
     this.current = { point, asked };
     const verdict = await asked.verdict;
-    this.current = undefined;
     if (this.isCancelled) return verdict;
+    this.current = undefined;
     if (verdict.kind === 'data' || verdict.kind === 'final')
       this.points.succeeded(point);
-    else if (verdict.kind === 'lost' && verdict.isHealthy)
-      this.points.gaveUp(point);
+    else if (saysNothing(verdict, asked.isLate(), point, answersBefore))
+      this.points.ended(point);
     // A caller in a hurry does not speak for the others.
     else if (asked.isLate() && this.timeoutMs < this.options.timeoutMs)
       this.points.gaveUp(point);
     else this.points.failed(point);
+    if (point === this.probed) {
+      this.probed = undefined;
+      this.points.unprobed(point);
+    }
     return verdict;
   }
 
@@ -142,4 +151,20 @@ export class CallAttempts {
       isClosed: failure.kind === 'lost' && failure.isClosed === true,
     });
   }
+}
+
+/** Whether a failed attempt says nothing of its access point. */
+function saysNothing(
+  verdict: Failure,
+  isLate: boolean,
+  point: AccessPoint,
+  answersBefore: number,
+): boolean {
+  // It answered others meanwhile: this one was slow, or waited for a connection.
+  // Who hangs is found out by those that came after its last answer.
+  if (isLate && point.answers > answersBefore) return true;
+  return (
+    (verdict.kind === 'lost' && verdict.isHealthy === true) ||
+    (verdict.kind === 'unsent' && verdict.isOurs === true)
+  );
 }

@@ -19,7 +19,7 @@ const BEFORE =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*|CERT_.*|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
 /**
- * Why an access point gave no answer. Reads nothing of the error but its code:
+ * Why an access point gave no answer. Reads nothing of the error but code and name:
  * axios' errors carry the request, and with it the API key.
  *
  * @param isUnwritten whether nothing was written; `undefined`: not known
@@ -28,13 +28,16 @@ export function describeFailure(
   error: unknown,
   isUnwritten: boolean | undefined,
 ): Failure {
-  const code = (error as { code?: unknown } | null)?.code;
-  const reason =
-    typeof code !== 'string'
-      ? 'could not be asked'
-      : (REASONS[code] ?? `could not be asked (${code})`);
-  if (isUnwritten ?? (typeof code === 'string' && BEFORE.test(code)))
-    return { kind: 'unsent', reason };
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (typeof code !== 'string') {
+    // No connection failed: an interceptor threw, or made of the answer what it is not.
+    const reason = `could not be asked (${String(name)} in an interceptor?)`;
+    return isUnwritten
+      ? { kind: 'unsent', reason, isOurs: true }
+      : { kind: 'lost', reason };
+  }
+  const reason = REASONS[code] ?? `could not be asked (${code})`;
+  if (isUnwritten ?? BEFORE.test(code)) return { kind: 'unsent', reason };
   return reason === REASONS['ECONNRESET']
     ? { kind: 'lost', reason, isClosed: true }
     : { kind: 'lost', reason };

@@ -4,8 +4,11 @@ import type { GAuthifyError } from '../errors/gauthify.error.js';
 export type Failure =
   /** GAuthify answered, and every other access point would say the same. */
   | { kind: 'final'; error: GAuthifyError }
-  /** Nothing of the request was written: name not found, refused, no TLS, no connection in time. */
-  | { kind: 'unsent'; reason: string }
+  /**
+   * Nothing of the request was written: name not found, refused, no TLS, no connection in time.
+   * `isOurs`: an interceptor of the application would not have it written.
+   */
+  | { kind: 'unsent'; reason: string; isOurs?: true }
   /** Something answered that is not GAuthify, or would not take the request: nobody acted on it. */
   | { kind: 'turned-away'; reason: string }
   /**

@@ -33,6 +33,7 @@ export class GAuthifyTransport {
     this.accessPoints = new AccessPoints(
       options.accessPoints,
       options.accessPointCooldownMs,
+      Math.min(options.timeoutMs, options.totalTimeoutMs ?? Infinity),
       now,
     );
   }

@@ -30,9 +30,10 @@ export function judgeAnswer(answer: Answer): Verdict {
     const reason = `answered ${status}`;
     // 408 is said of requests that arrived in part; the others were not taken.
     if (status < 500 && status !== 408) return { kind: 'turned-away', reason };
-    // An error GAuthify has a name for is not the end of the access point.
+    // An error GAuthify has a name for is not the end of the access point. It
+    // says 500 then; what proxies say has other numbers.
     const code = body['error_code'];
-    return typeof code === 'string' && code !== '500'
+    return status === 500 && typeof code === 'string' && code !== '500'
       ? { kind: 'lost', reason, isHealthy: true }
       : { kind: 'lost', reason };
   }
@@ -51,7 +52,8 @@ const isPage = ({ headers, text }: Answer): boolean =>
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    // A byte order mark is no part of the text [RFC 8259 §8.1].
+    return JSON.parse(text.replace(/^\ufeff/, '')) as unknown;
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import type { AxiosInstance } from 'axios';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
 import { Connections } from './connections.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
-import { requestOf } from './undici-adapter.js';
+import { requestsOf } from './undici-adapter.js';
 import { type Request, UndiciRequest } from './undici-request.js';
 import { VERSION } from './version.js';
 import type { WireCall } from './wire-call.js';
@@ -43,6 +43,8 @@ export class Requester {
     const url = accessPoint + path + (query ? `?${query}` : '');
     const headers: Record<string, string> = {
       Accept: 'application/json',
+      // Nothing here unpacks.
+      'Accept-Encoding': 'identity',
       'User-Agent': `nestjs-gauthify/${VERSION}`,
     };
     if (params) headers['Content-Type'] = 'application/x-www-form-urlencoded';
@@ -50,7 +52,7 @@ export class Requester {
     // In the body alone: a query ends up in access logs, with codes and tokens.
     const data = params && new URLSearchParams(params).toString();
     const request = { method, url, headers, data };
-    return this.connections && !this.isTouched && isPlain(this.http.axiosRef)
+    return this.connections && !this.isTouched
       ? this.straight(this.connections, request)
       : this.byAxios(request);
   }
@@ -95,13 +97,16 @@ export class Requester {
       })
       .then(({ status, headers, data }) => ({
         status,
-        headers: headers,
+        headers: headers ?? {},
         text: data,
       }));
     return {
       answer,
       abort: () => controller.abort(),
-      isUnwritten: () => requestOf(signal)?.isUnwritten(),
+      isUnwritten: () =>
+        this.connections
+          ? requestsOf(signal).every((request) => request.isUnwritten())
+          : undefined,
     };
   }
 }
@@ -111,12 +116,4 @@ interface WireRequest {
   url: string;
   headers: Record<string, string>;
   data: string | undefined;
-}
-
-/** Whether an axios instance has no interceptor; `false` where it does not show them. */
-function isPlain({ interceptors }: AxiosInstance): boolean {
-  return [interceptors.request, interceptors.response].every((manager) => {
-    const { handlers } = manager as { handlers?: unknown };
-    return Array.isArray(handlers) && handlers.length === 0;
-  });
 }

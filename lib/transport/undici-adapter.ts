@@ -8,11 +8,11 @@ import type { Dispatcher } from 'undici';
 import { type Request, UndiciRequest } from './undici-request.js';
 
 /** By the abort signal of the request, which is all that passes through axios untouched. */
-const requests = new WeakMap<object, Request>();
+const requests = new WeakMap<object, Request[]>();
 
-/** The request {@link undiciAdapter} made; `undefined` where it made none yet, or another adapter did. */
-export const requestOf = (signal: AbortSignal): Request | undefined =>
-  requests.get(signal);
+/** The requests {@link undiciAdapter} made: several, where an interceptor repeats what failed. */
+export const requestsOf = (signal: AbortSignal): readonly Request[] =>
+  requests.get(signal) ?? [];
 
 /**
  * Lets axios speak HTTP through undici, which costs half of what its own
@@ -31,13 +31,11 @@ export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
       headers: headersOf(config),
       body: config.data as string | undefined,
     });
-    if (signal) requests.set(signal, request);
+    if (signal) requests.set(signal, [...requestsOf(signal), request]);
     const onAbort = () => request.abort();
     signal?.addEventListener('abort', onAbort);
     try {
       const { status, headers, text } = await request.answer;
-      if (config.validateStatus && !config.validateStatus(status))
-        throw failed(config, AxiosError.ERR_BAD_RESPONSE);
       return {
         data: text,
         status,

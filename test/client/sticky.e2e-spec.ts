@@ -1,15 +1,22 @@
 import 'reflect-metadata';
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
-import { GAuthifyModule, GAuthifyService } from 'nestjs-gauthify';
+import {
+  type CallOptions,
+  GAuthifyModule,
+  type GAuthifyModuleOptions,
+  GAuthifyService,
+  ServerError,
+} from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { firstValueFrom as first } from 'rxjs';
+import { firstValueFrom as first, timeout } from 'rxjs';
 import { CLIENT_CLOCK } from '../../lib/transport/client-clock.js';
 import {
   type AccessPoint,
   data,
   deadUrl,
   hang,
+  hangUp,
   refusal,
   type Respond,
   text,
@@ -124,6 +131,108 @@ it('keeps an access point which a caller in a hurry did not wait for', async () 
   await first(gauthify.getUser('slow', { timeoutMs: 20 }));
   await first(gauthify.getUser('jane'));
   expect([slow.seen.length, second.seen.length]).toEqual([2, 1]);
+});
+
+it.each<[string, Partial<GAuthifyModuleOptions>, CallOptions]>([
+  ['totalTimeoutMs', { timeoutMs: 1000, totalTimeoutMs: 100 }, {}],
+  ['a time-out of the call', { timeoutMs: 100 }, { timeoutMs: 50 }],
+])(
+  'fails over where %s ends every call before the attempt is late',
+  async (_, options, callOptions) => {
+    const silent = await accessPoint(hang);
+    const second = await accessPoint(data(wireUser()));
+    const gauthify = await client([silent, second], options);
+    for (let i = 0; i < 3; i++)
+      await first(gauthify.getUser('jane', callOptions)).catch(() => undefined);
+    await first(gauthify.getUser('jane', callOptions));
+    expect(silent.seen.length).toBeLessThan(4);
+    expect(second.seen.length).toBeGreaterThan(0);
+  },
+);
+
+it('fails over where every call is unsubscribed before it is late', async () => {
+  const silent = await accessPoint(hang);
+  const second = await accessPoint(data(wireUser()));
+  const gauthify = await client([silent, second], { timeoutMs: 100 });
+  for (let i = 0; i < 3; i++)
+    await first(gauthify.getUser('jane').pipe(timeout(60))).catch(() => 0);
+  await expect(first(gauthify.getUser('jane'))).resolves.toBeDefined();
+  expect(silent.seen.length).toBeLessThan(4);
+});
+
+it('leaves a proxy alone that answers 503 in JSON', async () => {
+  const a = await accessPoint(refusal(503, '503'));
+  const b = await accessPoint(data(wireUser()));
+  const gauthify = await client([a, b]);
+  for (let i = 0; i < 5; i++) await first(gauthify.getUser('jane'));
+  expect([a.seen.length, b.seen.length]).toEqual([1, 5]);
+});
+
+it('goes on to ask what worked last where that fails once', async () => {
+  const silent = await accessPoint(hang);
+  let losses = 0;
+  const b = await accessPoint((...args) =>
+    losses-- > 0 ? hangUp(...args) : data(wireUser())(...args),
+  );
+  const gauthify = await client([silent, b], { timeoutMs: 300 });
+  await first(gauthify.getUser('jane'));
+  losses = 1;
+  await first(gauthify.getUser('jane'));
+  await first(gauthify.getUser('jane'));
+  // Once to find out, and once after the other had closed the connection.
+  expect(silent.seen.length).toBe(2);
+});
+
+it('takes no wait for a connection for a failure', async () => {
+  const a = await accessPoint((...args) => {
+    setTimeout(() => data(wireUser())(...args), 200);
+  });
+  const b = await accessPoint(data(wireUser()));
+  const gauthify = await client([a, b], { maxSockets: 1, timeoutMs: 500 });
+  await Promise.all(
+    Array.from({ length: 5 }, () => first(gauthify.getUser('jane'))),
+  );
+  const before = b.seen.length;
+  expect(before).toBeGreaterThan(0);
+  await first(gauthify.getUser('jane'));
+  expect(b.seen.length).toBe(before);
+});
+
+describe('an interceptor', () => {
+  const withTwo = async () => {
+    const a = await accessPoint(data({}));
+    const b = await accessPoint(data({}));
+    return { a, b, gauthify: await client([a, b], { timeoutMs: 500 }) };
+  };
+
+  it.each<[string, (response: any) => any]>([
+    ['the body alone', ({ data: body }) => body],
+    ['no headers', (response) => ({ ...response, headers: undefined })],
+    ['nothing', () => undefined],
+  ])('that makes of an answer %s is no crash', async (_, change) => {
+    const { gauthify } = await withTwo();
+    gauthify.axiosRef.interceptors.response.use(change);
+    await first(gauthify.apiErrors()).then(
+      (errors) => expect(errors).toEqual({}),
+      (error) => expect(error).toBeInstanceOf(ServerError),
+    );
+  });
+
+  it('that throws does not count against the access point', async () => {
+    const { gauthify, a, b } = await withTwo();
+    let isBroken = true;
+    gauthify.axiosRef.interceptors.request.use((config) => {
+      if (isBroken) throw new RangeError('of the application');
+      return config;
+    });
+    const error = await failureOf(first(gauthify.checkAuth('jane', '123456')));
+    expect((error.cause as Error).message).toContain(
+      `${a.url} could not be asked (RangeError in an interceptor?)`,
+    );
+    isBroken = false;
+    await first(gauthify.apiErrors());
+    expect([a.seen.length, b.seen.length]).toEqual([1, 0]);
+  });
 });
 
 it('takes times per call, and refuses those that are none', async () => {

@@ -7,6 +7,7 @@ import { firstValueFrom as first, lastValueFrom } from 'rxjs';
 import {
   type AccessPoint,
   data,
+  deadUrl,
   hang,
   hangUp,
   refusal,
@@ -111,8 +112,65 @@ describe('where the answer is lost after the server acted', () => {
     expect(a.seen).toEqual([
       'GET /v1/errors/',
       'POST /v1/users/',
+      'GET /v1/errors/',
       'POST /v1/users/',
     ]);
+  });
+
+  it('an error, where another database has come to the place of the first', async () => {
+    const acted: string[] = [];
+    let scope = 'before';
+    const a = await accessPoint((response, request, socket) => {
+      response.setHeader('idempotency-scope', scope);
+      if (request.method === 'POST') {
+        acted.push(scope);
+        scope = 'after';
+        hangUp(response, request, socket);
+      } else data({})(response, request, socket);
+    });
+    const gauthify = await client([a]);
+    await first(gauthify.apiErrors());
+    await expect(first(gauthify.sendSms('jane'))).rejects.toBeInstanceOf(
+      ServerError,
+    );
+    expect(acted).toEqual(['before']);
+  });
+
+  it('once also where an interceptor repeats the request', async () => {
+    const acted: string[] = [];
+    let isListening = true;
+    const a = await accessPoint((response, request, socket) => {
+      if (request.method === 'GET') {
+        data({})(response, request, socket);
+        return;
+      }
+      acted.push('a');
+      isListening = false;
+      hangUp(response, request, socket);
+    });
+    const b = await accessPoint((...args) => {
+      if (args[1].method === 'POST') acted.push('b');
+      data(wireUser())(...args);
+    });
+    const gauthify = await client([a, b]);
+    const nobody = await deadUrl();
+    gauthify.axiosRef.interceptors.response.use(
+      (response) => response,
+      (error) => {
+        if (error.config.isRepeated) throw error;
+        // To where nothing listens: the last error says that nothing was sent.
+        const url = isListening ? error.config.url : nobody;
+        return gauthify.axiosRef.request({
+          ...error.config,
+          url,
+          isRepeated: true,
+        });
+      },
+    );
+    await expect(first(gauthify.sendSms('jane'))).rejects.toBeInstanceOf(
+      ServerError,
+    );
+    expect(acted).toEqual(['a']);
   });
 
   it('an error, where the next access point has another database', async () => {
