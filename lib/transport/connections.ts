@@ -1,9 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { AxiosAdapter } from 'axios';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
 import { undiciAdapter } from './undici-adapter.js';
+
+/** For connecting alone, and longer than anybody waits: attempts have clocks of their own. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** The connections of one client: kept alive between calls, closed with the application. */
 @Injectable()
@@ -16,7 +19,7 @@ export class Connections implements OnApplicationShutdown {
   ) {
     const settings: Agent.Options = {
       connections: options.maxSockets,
-      connect: { timeout: options.timeoutMs },
+      connect: { timeout: CONNECT_TIMEOUT_MS },
       // One request after the other: one that breaks must not take others along.
       pipelining: 1,
       // The transport has clocks of its own, for the attempt and for the call.
@@ -28,7 +31,12 @@ export class Connections implements OnApplicationShutdown {
       /^https?_proxy$/i.test(name),
     );
     this.dispatcher = hasProxy
-      ? new EnvHttpProxyAgent(settings)
+      ? new EnvHttpProxyAgent({
+          ...settings,
+          // http is passed on as it is: many proxies tunnel https alone.
+          proxyTunnel: false,
+          clientFactory: poolOfProxy,
+        })
       : new Agent(settings);
     this.adapter = undiciAdapter(this.dispatcher);
   }
@@ -39,3 +47,23 @@ export class Connections implements OnApplicationShutdown {
     await this.dispatcher.destroy();
   }
 }
+
+/**
+ * Connections to a proxy. Of one that closes them undici would make another,
+ * and another, without end: it takes the code of its own for one that passes.
+ */
+function poolOfProxy(origin: URL, options: object): Dispatcher {
+  const pool = new Pool(origin, options);
+  const connect: Connect = pool.connect.bind(pool);
+  const connectOnce: Connect = (connectOptions) =>
+    connect(connectOptions).catch((cause: unknown) => {
+      throw Object.assign(new Error('The proxy failed', { cause }), {
+        code: 'ECONNRESET',
+      });
+    });
+  return Object.assign(pool, { connect: connectOnce });
+}
+
+type Connect = (
+  options: Dispatcher.ConnectOptions,
+) => Promise<Dispatcher.ConnectData>;
