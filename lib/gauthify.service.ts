@@ -159,9 +159,10 @@ export class GAuthifyService {
     each: (user: GAuthifyUser) => ObservableInput<R>,
   ): Observable<R>;
   users<R>(
-    { pageSize = 100, ...options }: UsersOptions = {},
+    given?: UsersOptions,
     each?: (user: GAuthifyUser) => ObservableInput<R>,
   ): Observable<R | GAuthifyUser> {
+    const { pageSize = 100, ...options } = given ?? {};
     return usersStream<R | GAuthifyUser>(
       (after, page) =>
         this.call(
@@ -182,9 +183,9 @@ export class GAuthifyService {
    * Emits one list, in the order of the option `accessPoints`; never errors for
    * an access point that is down. May be repeated.
    */
-  health({ timeoutMs }: HealthOptions = {}): Observable<AccessPointHealth[]> {
+  health(given?: HealthOptions): Observable<AccessPointHealth[]> {
     return defer(() => {
-      const options = checkCallOptions({ timeoutMs });
+      const options = checkCallOptions({ timeoutMs: given?.timeoutMs });
       const startedAt = performance.now();
       return forkJoin(
         this.transport.accessPoints.list().map((point) =>
@@ -262,8 +263,9 @@ export class GAuthifyService {
   checkAuth(
     uniqueId: string,
     authCode: string,
-    { safeMode = false, ...options }: CheckAuthOptions = {},
+    given?: CheckAuthOptions,
   ): Observable<boolean> {
+    const { safeMode, ...options } = given ?? {};
     const authenticated$ = this.check(uniqueId, authCode, options).pipe(
       map(({ authenticated }) => authenticated),
     );

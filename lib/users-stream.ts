@@ -31,12 +31,13 @@ export function usersStream<R>(
     return defer(() => askPage(after, ++page)).pipe(
       concatMap((users) => {
         const last = users.at(-1)?.uniqueId;
-        isLast = users.length !== pageSize;
-        // A server that pages in no way we know gives the same users again.
-        if (last === undefined || (page > 1 && last === after)) {
+        // A short page is not the last of a server that has a limit of its own.
+        // One that pages in no way we know gives all, or the same users again.
+        if (last === undefined || last === after) {
           isLast = true;
           return EMPTY;
         }
+        isLast = users.length > pageSize;
         after = last;
         return each(from(users));
       }),

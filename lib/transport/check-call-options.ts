@@ -3,10 +3,12 @@ import type { CallOptions } from '../interfaces/call-options.interface.js';
 import { problemOfMs } from './normalize-options.js';
 
 /** Checks the options of a call. @throws ParameterError naming the first wrong one */
-export function checkCallOptions(options: CallOptions = {}): CallOptions {
+export function checkCallOptions(
+  options: CallOptions | null = {},
+): CallOptions {
   for (const name of ['timeoutMs', 'totalTimeoutMs'] as const) {
-    const problem = problemOfMs(options[name]);
+    const problem = problemOfMs(options?.[name]);
     if (problem) throw new ParameterError(`${name} ${problem}`);
   }
-  return options;
+  return options ?? {};
 }

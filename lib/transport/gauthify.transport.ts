@@ -11,7 +11,7 @@ import { CallAttempts } from './call-attempts.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
 import { Asker } from './asker.js';
 import { Requester } from './requester.js';
-import { Telemetry } from './telemetry.js';
+import { CANCELLED, Telemetry } from './telemetry.js';
 import type { WireCall } from './wire-call.js';
 
 /**
@@ -99,7 +99,7 @@ export class GAuthifyTransport {
       return () => {
         clearTimeout(timer);
         attempts.cancel();
-        observed?.end();
+        observed?.end(CANCELLED);
       };
     });
   }

@@ -4,13 +4,16 @@ import type { Verdict } from './judge-answer.js';
 import { VERSION } from './version.js';
 import { templateOf, type WireCall } from './wire-call.js';
 
+/** How a call ended that was unsubscribed: neither well nor with an error. */
+export const CANCELLED = Symbol('cancelled');
+
 /** A call that is watched, from subscription to its end. */
 export interface ObservedCall {
   /** Does its work as part of it: the spans of an instrumented HTTP client are then its children. */
   run<T>(work: () => T): T;
   /** An attempt of it ended. */
   attempted(url: string, verdict: Verdict, status?: number): void;
-  /** It ended: well, with an error, or unsubscribed. Only the first counts. */
+  /** It ended: well, with an error, or {@link CANCELLED}. Only the first counts. */
   end(error?: unknown): void;
 }
 
@@ -71,10 +74,16 @@ export class Telemetry {
       end: (error) => {
         if (isOver) return;
         isOver = true;
-        const type = error === undefined ? undefined : typeOf(error);
+        const type =
+          error === undefined
+            ? undefined
+            : error === CANCELLED
+              ? 'cancelled'
+              : typeOf(error);
         const outcome = { ...attributes, ...(type && { 'error.type': type }) };
         span.setAttributes({ ...outcome, 'gauthify.attempts': attempts });
-        if (type) span.setStatus({ code: api.SpanStatusCode.ERROR });
+        if (type && error !== CANCELLED)
+          span.setStatus({ code: api.SpanStatusCode.ERROR });
         span.end();
         duration.record((performance.now() - startedAt) / 1000, outcome);
       },

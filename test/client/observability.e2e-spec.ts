@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
-import { context, metrics, trace } from '@opentelemetry/api';
+import { context, metrics, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
   AggregationTemporality,
@@ -140,6 +140,22 @@ describe('OpenTelemetry', () => {
     );
     for (const secret of ['jane', 'example.com', API_KEY])
       expect(told).not.toContain(secret);
+  });
+
+  it('has a call that was unsubscribed as neither well nor failed', async () => {
+    const { spans } = watch();
+    const silent = await accessPoint(hang);
+    const gauthify = await client([silent]);
+    const arrived = silent.nextSocket();
+    const subscription = gauthify.getUser('jane').subscribe();
+    await arrived;
+    subscription.unsubscribe();
+    expect(spans.getFinishedSpans()).toMatchObject([
+      {
+        attributes: { 'error.type': 'cancelled' },
+        status: { code: SpanStatusCode.UNSET },
+      },
+    ]);
   });
 
   it('has the requests of a call as parts of its span, and what comes after not', async () => {

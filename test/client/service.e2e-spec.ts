@@ -175,6 +175,24 @@ describe('a call', () => {
   });
 });
 
+describe('options that are null', () => {
+  it.each<[string, Call]>([
+    ['checkAuth', (g) => g.checkAuth('jane', '123456', null as any)],
+    ['users', (g) => g.users(null as any)],
+    ['health', (g) => g.health(null as any)],
+    ['apiErrors', (g) => g.apiErrors(null as any)],
+  ])('are none, of %s', async (_, call) => {
+    const { gauthify } = await clientOf((response, request, socket) =>
+      data(request.url.includes('users') ? [user] : {})(
+        response,
+        request,
+        socket,
+      ),
+    );
+    await expect(firstValueFrom(call(gauthify))).resolves.toBeDefined();
+  });
+});
+
 describe('a user', () => {
   it('has what this version does not know in raw, and only there', async () => {
     const { gauthify } = await clientOf(data({ ...user, shoe_size: 42 }));

@@ -121,6 +121,21 @@ it.each([2, 5])(
   },
 );
 
+it('loses nobody at a server that gives fewer than were asked for', async () => {
+  const { gauthify } = await clientOf((response, request, socket) => {
+    const { searchParams } = new URL(request.url, 'http://x');
+    const after = Number(searchParams.get('after') || 0);
+    const users = [1, 2, 3, 4, 5]
+      .filter((id) => id > after)
+      .slice(0, 2)
+      .map((id) => wireUser({ unique_id: String(id) }));
+    data(users)(response, request, socket);
+  });
+  expect(
+    await lastValueFrom(gauthify.users({ pageSize: 3 }).pipe(count())),
+  ).toBe(5);
+});
+
 it('refuses a page size that is none', async () => {
   const { gauthify, server } = await endless();
   await expect(
