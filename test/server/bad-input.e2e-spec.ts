@@ -302,3 +302,13 @@ describe.each(ADAPTERS)('bad input on %s', (name) => {
     expect(body.data).toMatchObject({ unique_id, display_name: `" or 1=1` });
   });
 });
+
+it('gives a server that stands alone ten seconds for a request', async () => {
+  const server = await GAuthifyTestServer.start();
+  // Node takes the longer of the two for the request.
+  expect(server.app.getHttpServer()).toMatchObject({
+    headersTimeout: 10_000,
+    requestTimeout: 10_000,
+  });
+  await server.close();
+});
