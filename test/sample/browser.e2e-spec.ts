@@ -201,6 +201,8 @@ describeInBrowser('the sample in a browser', () => {
     const { secret } = URI.parse(await scan(page));
     await enter(sample.totp(secret.base32));
     await expectProtectedPage();
+    // All of it: a style sheet that is on its way would be cut off.
+    await page.waitForLoadState();
     await sample.restart();
     await page.goto(sample.url);
     await signIn('ann');
