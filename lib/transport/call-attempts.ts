@@ -163,8 +163,5 @@ function saysNothing(
   // It answered others meanwhile: this one was slow, or waited for a connection.
   // Who hangs is found out by those that came after its last answer.
   if (isLate && point.answers > answersBefore) return true;
-  return (
-    (verdict.kind === 'lost' && verdict.isHealthy === true) ||
-    (verdict.kind === 'unsent' && verdict.isOurs === true)
-  );
+  return verdict.kind === 'lost' && verdict.isHealthy === true;
 }

@@ -29,13 +29,13 @@ export function describeFailure(
   isUnwritten: boolean | undefined,
 ): Failure {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  if (typeof code !== 'string') {
-    // No connection failed: an interceptor threw, or made of the answer what it is not.
-    const reason = `could not be asked (${String(name)} in an interceptor?)`;
-    return isUnwritten
-      ? { kind: 'unsent', reason, isOurs: true }
-      : { kind: 'lost', reason };
-  }
+  // No connection failed: an interceptor threw, before or after, which only it knows.
+  if (typeof code !== 'string')
+    return {
+      kind: 'lost',
+      reason: `could not be asked (${String(name)} in an interceptor?)`,
+      isHealthy: true,
+    };
   const reason = REASONS[code] ?? `could not be asked (${code})`;
   if (isUnwritten ?? BEFORE.test(code)) return { kind: 'unsent', reason };
   return reason === REASONS['ECONNRESET']

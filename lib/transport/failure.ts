@@ -4,16 +4,14 @@ import type { GAuthifyError } from '../errors/gauthify.error.js';
 export type Failure =
   /** GAuthify answered, and every other access point would say the same. */
   | { kind: 'final'; error: GAuthifyError }
-  /**
-   * Nothing of the request was written: name not found, refused, no TLS, no connection in time.
-   * `isOurs`: an interceptor of the application would not have it written.
-   */
-  | { kind: 'unsent'; reason: string; isOurs?: true }
+  /** Nothing of the request was written: name not found, refused, no TLS, no connection in time. */
+  | { kind: 'unsent'; reason: string }
   /** Something answered that is not GAuthify, or would not take the request: nobody acted on it. */
   | { kind: 'turned-away'; reason: string }
   /**
    * The request was written, or may have been, and no answer of use came: GAuthify may have acted.
-   * `isHealthy`: GAuthify itself failed at this call, which says nothing of the access point.
+   * `isHealthy`: GAuthify itself failed at this call, or an interceptor of the
+   * application did, which says nothing of the access point.
    * `isClosed`: the connection closed, as it does when a server starts anew.
    */
   | { kind: 'lost'; reason: string; isHealthy?: true; isClosed?: true };

@@ -104,9 +104,7 @@ export class Requester {
       answer,
       abort: () => controller.abort(),
       isUnwritten: () =>
-        this.connections
-          ? requestsOf(signal).every((request) => request.isUnwritten())
-          : undefined,
+        requestsOf(signal)?.every((request) => request.isUnwritten()),
     };
   }
 }

@@ -10,9 +10,13 @@ import { type Request, UndiciRequest } from './undici-request.js';
 /** By the abort signal of the request, which is all that passes through axios untouched. */
 const requests = new WeakMap<object, Request[]>();
 
-/** The requests {@link undiciAdapter} made: several, where an interceptor repeats what failed. */
-export const requestsOf = (signal: AbortSignal): readonly Request[] =>
-  requests.get(signal) ?? [];
+/**
+ * The requests {@link undiciAdapter} made: several, where an interceptor repeats
+ * what failed; `undefined` where it made none yet, or another adapter did.
+ */
+export const requestsOf = (
+  signal: AbortSignal,
+): readonly Request[] | undefined => requests.get(signal);
 
 /**
  * Lets axios speak HTTP through undici, which costs half of what its own
@@ -31,7 +35,7 @@ export function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
       headers: headersOf(config),
       body: config.data as string | undefined,
     });
-    if (signal) requests.set(signal, [...requestsOf(signal), request]);
+    if (signal) requests.set(signal, [...(requestsOf(signal) ?? []), request]);
     const onAbort = () => request.abort();
     signal?.addEventListener('abort', onAbort);
     try {
