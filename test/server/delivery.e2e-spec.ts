@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { DeliveryUnknownError } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { SentCodes } from '../../lib/server/codes/sent-codes.js';
 import { SmtpSender } from '../../lib/server/delivery/smtp-sender.js';
@@ -150,6 +151,38 @@ describe('a message of which nobody knows whether it was delivered', () => {
       authenticated: true,
     });
     expect(JSON.stringify(logged.mock.calls)).not.toContain('jane');
+  });
+
+  it('is one also for a sender of your own that gives no cause', async () => {
+    const logged = jest
+      .spyOn(Logger.prototype, 'error')
+      .mockImplementation(() => {});
+    cleanups.push(async () => logged.mockRestore());
+    let sent = 0;
+    const server = await start({
+      senders: {
+        sms: {
+          send: async () => {
+            sent += 1;
+            throw new DeliveryUnknownError('no receipt');
+          },
+        },
+      },
+    });
+    const { unique_id } = await createUser(server, {
+      sms_number: '9162627232',
+    });
+    for (let i = 0; i < 2; i++) {
+      const { body } = await call(
+        server,
+        'POST',
+        'sms/',
+        { unique_id },
+        { headers: { 'idempotency-key': 'key' } },
+      );
+      expect(body.error_code).toBe('delivery_unknown');
+    }
+    expect(sent).toBe(1);
   });
 
   it('is given up by the clock, though the mail server answers slowly', async () => {

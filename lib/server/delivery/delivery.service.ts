@@ -76,9 +76,8 @@ export class DeliveryService {
       const isUnknown = error instanceof DeliveryUnknownError;
       if (!isUnknown) await this.allowance.giveBack(allowed);
       // The message of the error may hold the address, or what the server said of it.
-      const { code, responseCode } = (
-        isUnknown ? error.cause : error
-      ) as Record<string, unknown>;
+      const { code, responseCode } = ((isUnknown ? error.cause : error) ??
+        {}) as Record<string, unknown>;
       const outcome = isUnknown
         ? 'may have been delivered, or not'
         : 'could not be delivered';
