@@ -15,7 +15,7 @@ export interface AccessPoint {
   answeredAt: number | undefined;
   /** Requests on their way. */
   asking: number;
-  /** Since when there are any, or the last answer if that was later. */
+  /** Since when there are any, or since one ended if that was later. */
   askingSince: number;
   /** Time before that, since the last answer, in which requests were on their way. */
   silentMs: number;

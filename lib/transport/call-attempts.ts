@@ -160,8 +160,7 @@ function saysNothing(
   point: AccessPoint,
   answersBefore: number,
 ): boolean {
-  // It answered others meanwhile: this one was slow, or waited for a connection.
-  // Who hangs is found out by those that came after its last answer.
-  if (isLate && point.answers > answersBefore) return true;
-  return verdict.kind === 'lost' && verdict.isHealthy === true;
+  if (verdict.kind === 'lost') return verdict.isHealthy === true;
+  // It waited for one of our connections, which others had meanwhile.
+  return verdict.kind === 'unsent' && isLate && point.answers > answersBefore;
 }

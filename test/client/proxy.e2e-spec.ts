@@ -1,16 +1,16 @@
 import 'reflect-metadata';
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type Server } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
+import { createServer, request as httpRequest } from 'node:http';
+import { connect, createServer as createTcp } from 'node:net';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { ServerError } from 'nestjs-gauthify';
 import { firstValueFrom as first } from 'rxjs';
 import { data, wireUser } from '../helpers/access-point.js';
 import {
   accessPoint,
-  afterThisTest,
   client,
   failureOf,
+  listening,
 } from '../helpers/client.js';
 
 const NAMES = ['http_proxy', 'https_proxy', 'no_proxy'];
@@ -26,7 +26,7 @@ afterEach(() =>
 /** A proxy that passes http on, and tunnels nothing; what it was asked. */
 async function forwardProxy(): Promise<string[]> {
   const seen: string[] = [];
-  const server: Server = createServer((request, response) => {
+  const server = createServer((request, response) => {
     seen.push(`${request.method} ${request.url}`);
     request.pipe(
       httpRequest(
@@ -43,14 +43,7 @@ async function forwardProxy(): Promise<string[]> {
     seen.push(`CONNECT ${request.url}`);
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  afterThisTest(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   process.env['http_proxy'] = process.env['https_proxy'] =
     `http://127.0.0.1:${port}`;
   return seen;
@@ -81,13 +74,7 @@ it('leaves a proxy alone that closes every connection', async () => {
     socket.on('error', () => undefined);
     socket.once('data', () => socket.destroy());
   });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  afterThisTest(async () => {
-    proxy.close();
-    await once(proxy, 'close');
-  });
-  const { port } = proxy.address() as AddressInfo;
+  const port = await listening(proxy);
   process.env['https_proxy'] = `http://127.0.0.1:${port}`;
   const gauthify = await client(['https://gauthify.example/v1/'], {
     timeoutMs: 10_000,

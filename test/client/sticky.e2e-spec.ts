@@ -183,19 +183,49 @@ it('goes on to ask what worked last where that fails once', async () => {
   expect(silent.seen.length).toBe(2);
 });
 
-it('takes no wait for a connection for a failure', async () => {
+it('takes no wait for one of our connections for a failure', async () => {
+  const held: (() => void)[] = [];
   const a = await accessPoint((...args) => {
-    setTimeout(() => data(wireUser())(...args), 200);
+    held.push(() => data(wireUser())(...args));
   });
   const b = await accessPoint(data(wireUser()));
-  const gauthify = await client([a, b], { maxSockets: 1, timeoutMs: 500 });
-  await Promise.all(
-    Array.from({ length: 5 }, () => first(gauthify.getUser('jane'))),
+  const gauthify = await client([a, b], { maxSockets: 1, timeoutMs: 300 });
+  const patient = { timeoutMs: 30_000 };
+  const arrived = a.nextSocket();
+  const ahead = [1, 2].map(() => first(gauthify.getUser('jane', patient)));
+  // Behind the two, for the one connection there is.
+  const late = first(gauthify.getUser('jane'));
+  await arrived;
+  const next = a.nextSocket();
+  held.shift()!();
+  await next;
+  await late;
+  expect([a.seen.length, b.seen.length]).toEqual([2, 1]);
+  held.shift()!();
+  await Promise.all(ahead);
+  const again = a.nextSocket();
+  const last = first(gauthify.getUser('jane', patient));
+  await again;
+  held.shift()!();
+  await last;
+  expect(b.seen.length).toBe(1);
+});
+
+it('leaves one alone that reads, and hangs where it has to write', async () => {
+  const a = await accessPoint((...args) =>
+    args[1].method === 'GET' ? data({})(...args) : undefined,
   );
-  const before = b.seen.length;
-  expect(before).toBeGreaterThan(0);
-  await first(gauthify.getUser('jane'));
-  expect(b.seen.length).toBe(before);
+  const b = await accessPoint((...args) => {
+    args[0].setHeader('idempotency-scope', 'shared');
+    data(wireUser())(...args);
+  });
+  const gauthify = await client([a, b], { timeoutMs: 200 });
+  await first(gauthify.apiErrors());
+  const check = failureOf(first(gauthify.sendEmail('jane')));
+  await first(gauthify.apiErrors());
+  await check;
+  await first(gauthify.sendEmail('jane'));
+  expect(b.seen.map(({ url }) => url)).toEqual(['/v1/errors/', '/v1/email/']);
 });
 
 describe('an interceptor', () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { Server as HttpServer } from 'node:http';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach } from '@jest/globals';
 import { Test } from '@nestjs/testing';
@@ -28,6 +29,18 @@ afterEach(async () => {
 
 export const API_KEY = 'test-api-key-which-must-not-leak';
 
+/** Listens on a free port until the test is over; the port. */
+export async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  afterThisTest(async () => {
+    if (server instanceof HttpServer) server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return (server.address() as AddressInfo).port;
+}
+
 /** An access point that is closed after the test. */
 export async function accessPoint(respond: Respond): Promise<AccessPoint> {
   const started = await startAccessPoint(respond);
@@ -41,13 +54,7 @@ export async function noTls(): Promise<string> {
     socket.on('error', () => undefined).resume();
     socket.end('no TLS\n');
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  afterThisTest(async () => {
-    server.close();
-    await once(server, 'close');
-  });
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
+  return `https://127.0.0.1:${await listening(server)}/v1/`;
 }
 
 /** The client of an application with these access points. */

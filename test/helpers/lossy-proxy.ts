@@ -1,11 +1,9 @@
-import { once } from 'node:events';
 import {
   createServer,
   type IncomingMessage,
   request as httpRequest,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterThisTest } from './client.js';
+import { listening } from './client.js';
 
 /** Passes requests on to a server, and loses what a test wants lost. */
 export interface LossyProxy {
@@ -57,13 +55,6 @@ export async function lossyProxy(accessPoint: string): Promise<LossyProxy> {
   server.on('connection', (socket) => {
     if (isDead) socket.destroy();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  afterThisTest(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
+  proxy.url = `http://127.0.0.1:${await listening(server)}/v1/`;
   return proxy;
 }
