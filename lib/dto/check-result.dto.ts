@@ -19,4 +19,8 @@ export class CheckResult {
   /** Which kind of code it was; `null` where it was none, absent from the hosted service. */
   @WireName('method')
   method?: AuthMethod | null;
+
+  /** The user's epoch when the code was accepted, see `GAuthifyUser.epoch`; absent where it was not, and from the hosted service. */
+  @WireName('epoch')
+  epoch?: string;
 }

@@ -70,6 +70,18 @@ export class GAuthifyUser {
   @WireName('enrolled')
   enrolled?: boolean;
 
+  /** The `otpauth://` URI of `key`, for a QR code of your own; `undefined` from the hosted service. */
+  @WireName('otpauth_uri')
+  otpauthUri?: string;
+
+  /**
+   * Changes with every reset of the key, deletion, and change of an address or
+   * number: what was handed out for another epoch no longer counts. Opaque;
+   * `undefined` from the hosted service.
+   */
+  @WireName('epoch')
+  epoch?: string;
+
   /** The user exactly as received, with fields this version does not know. */
   @Exclude({ toPlainOnly: true })
   raw!: Record<string, unknown>;

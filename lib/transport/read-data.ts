@@ -42,13 +42,14 @@ const METHODS: readonly unknown[] = [
 
 /** Whether a code was right, and of which kind: whatever is not plainly "yes" is "no". */
 export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
-  const authenticated = isObject(data) && data['authenticated'] === true;
-  const method = isObject(data) ? data['method'] : undefined;
+  if (!isObject(data) || data['authenticated'] !== true)
+    return { uniqueId, authenticated: false, method: null };
+  const { method, epoch } = data;
   return {
     uniqueId,
-    authenticated,
-    method:
-      authenticated && METHODS.includes(method) ? (method as AuthMethod) : null,
+    authenticated: true,
+    method: METHODS.includes(method) ? (method as AuthMethod) : null,
+    ...(typeof epoch === 'string' && { epoch }),
   };
 }
 

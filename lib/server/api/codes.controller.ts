@@ -32,11 +32,12 @@ export class CodesController {
   @HttpCode(200)
   async check(@Realm() realm: string, @Params() params: CheckAuthDto) {
     const user = await this.users.get(realm, params.uniqueId);
-    const method = await this.checks.check(user.id, params.authCode);
+    const accepted = await this.checks.check(user.id, params.authCode);
     return {
       unique_id: user.unique_id,
-      authenticated: method !== null,
-      method,
+      authenticated: accepted !== null,
+      method: accepted?.method ?? null,
+      ...(accepted && { epoch: accepted.epoch }),
     };
   }
 

@@ -1,17 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { AuthMethod } from '../../dto/check-result.dto.js';
+import { isPossibleAuthCode, normalizeAuthCode } from '../../dto/auth-code.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { Keyring } from '../database/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { openOtpSecret, openTotpSecret } from '../users/user-secrets.js';
 import { ATTEMPTS_FORGIVEN, Attempts } from './attempts.js';
-import {
-  CODE_DIGITS,
-  matchTotp,
-  ONE_TIME_PASS_DIGITS,
-  oneTimePass,
-} from './otp.js';
+import type { Accepted } from './accepted.js';
+import { matchTotp, ONE_TIME_PASS_DIGITS, oneTimePass } from './otp.js';
 import { constantTimeEqual } from './random.js';
 import { SentCodes } from './sent-codes.js';
 
@@ -36,53 +32,61 @@ export class CheckService {
   /**
    * Checks what a user typed, and uses it up.
    *
-   * @returns the kind of code it was; `null` where it was wrong, used or expired
+   * @returns what was accepted; `null` where the code was wrong, used or expired
    * @throws RateLimitError where the user has to wait: the code is not looked at
    */
-  async check(userId: string, typed: string): Promise<AuthMethod | null> {
+  async check(userId: string, typed: string): Promise<Accepted | null> {
     const user = await this.attempts.reserve(userId);
-    // People copy codes with the spaces and dashes that apps show them with.
-    const code = typed.replace(/[\s-]/g, '');
-    if (!/^\d+$/.test(code)) return null;
+    if (!isPossibleAuthCode(typed)) return null;
+    const code = normalizeAuthCode(typed);
     if (code.length === ONE_TIME_PASS_DIGITS)
-      return (await this.useOneTimePass(user, code)) ? 'otp' : null;
-    if (code.length !== CODE_DIGITS) return null;
-    if (await this.useTotp(user, code)) return 'totp';
-    return await this.sentCodes.use(user.id, code);
+      return await this.useOneTimePass(user, code);
+    return (
+      (await this.useTotp(user, code)) ??
+      (await this.sentCodes.use(user.id, code))
+    );
   }
 
-  private async useTotp(user: UserRow, code: string): Promise<boolean> {
+  private async useTotp(
+    user: UserRow,
+    code: string,
+  ): Promise<Accepted | undefined> {
     const step = matchTotp(
       openTotpSecret(this.keyring, user),
       code,
       this.now(),
       this.settings.security.totpWindowSteps,
     );
-    if (step === undefined) return false;
-    const { numUpdatedRows } = await this.db
+    if (step === undefined) return undefined;
+    const row = await this.db
       .updateTable('users')
       .set({ last_step: step, enrolled: 1, ...ATTEMPTS_FORGIVEN })
       .where('id', '=', user.id)
       .where('last_step', '<', step)
       // The secret the code was compared with: `reset_key` may just have replaced it.
       .where('totp_secret', '=', user.totp_secret)
+      .returning('epoch')
       .executeTakeFirst();
-    return numUpdatedRows === 1n;
+    return row && { method: 'totp', epoch: row.epoch };
   }
 
-  private async useOneTimePass(user: UserRow, code: string): Promise<boolean> {
+  private async useOneTimePass(
+    user: UserRow,
+    code: string,
+  ): Promise<Accepted | null> {
     const expected = oneTimePass(
       openOtpSecret(this.keyring, user),
       user.otp_counter,
     );
-    if (!constantTimeEqual(code, expected)) return false;
-    const { numUpdatedRows } = await this.db
+    if (!constantTimeEqual(code, expected)) return null;
+    const row = await this.db
       .updateTable('users')
       .set({ otp_counter: user.otp_counter + 1, ...ATTEMPTS_FORGIVEN })
       .where('id', '=', user.id)
       .where('otp_counter', '=', user.otp_counter)
       .where('otp_secret', '=', user.otp_secret)
+      .returning('epoch')
       .executeTakeFirst();
-    return numUpdatedRows === 1n;
+    return row ? { method: 'otp', epoch: row.epoch } : null;
   }
 }

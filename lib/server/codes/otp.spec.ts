@@ -71,11 +71,8 @@ it('writes the URI that authenticator apps scan', () => {
   expect(decodeURIComponent(uri.pathname)).toContain(
     'My Bank:jane@example.com',
   );
-  expect(Object.fromEntries(uri.searchParams)).toMatchObject({
+  expect(Object.fromEntries(uri.searchParams)).toEqual({
     secret: toBase32(secret),
     issuer: 'My Bank',
-    algorithm: 'SHA1',
-    digits: '6',
-    period: '30',
   });
 });

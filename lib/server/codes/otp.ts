@@ -72,18 +72,16 @@ export function oneTimePass(secret: Buffer, counter: number): string {
   });
 }
 
-/** The otpauth:// URI an authenticator app scans [Key URI Format]. */
+/**
+ * The otpauth:// URI an authenticator app scans [Key URI Format]. Algorithm,
+ * digits and period are the format's defaults and left out: a shorter URI makes
+ * a coarser QR code, which more cameras read.
+ */
 export function otpauthUri(
   secret: Buffer,
   issuer: string,
   label: string,
 ): string {
-  return new TOTP({
-    secret: new Secret({ buffer: arrayBuffer(secret) }),
-    issuer,
-    label,
-    algorithm: ALGORITHM,
-    digits: CODE_DIGITS,
-    period: STEP_SECONDS,
-  }).toString();
+  const account = `${encodeURIComponent(issuer)}:${encodeURIComponent(label)}`;
+  return `otpauth://totp/${account}?secret=${toBase32(secret)}&issuer=${encodeURIComponent(issuer)}`;
 }

@@ -5,6 +5,7 @@ import { Keyring } from '../database/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import type { Channel } from '../delivery/channel.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import type { Accepted } from './accepted.js';
 import { ATTEMPTS_FORGIVEN } from './attempts.js';
 import { CODE_DIGITS } from './otp.js';
 import { randomDigits } from './random.js';
@@ -71,9 +72,9 @@ export class SentCodes {
   /**
    * Uses a code up.
    *
-   * @returns the channel it was sent by; `null` where it is wrong, used, expired, or was tried too often
+   * @returns what was accepted; `null` where it is wrong, used, expired, or was tried too often
    */
-  async use(userId: string, code: string): Promise<Channel | null> {
+  async use(userId: string, code: string): Promise<Accepted | null> {
     const live = await this.db
       .updateTable('sent_codes')
       .set((eb) => ({ tries: eb('tries', '+', 1) }))
@@ -94,12 +95,13 @@ export class SentCodes {
         .where('code_hash', '=', match.code_hash)
         .executeTakeFirst();
       if (numDeletedRows !== 1n) return null;
-      await trx
+      const { epoch } = await trx
         .updateTable('users')
         .set(ATTEMPTS_FORGIVEN)
         .where('id', '=', userId)
-        .execute();
-      return match.channel;
+        .returning('epoch')
+        .executeTakeFirstOrThrow();
+      return { method: match.channel, epoch };
     });
   }
 }

@@ -13,29 +13,45 @@ export class Tokens {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
-  async issue(userId: string): Promise<string> {
+  /**
+   * Makes a token, in one statement that compares the user's epoch.
+   *
+   * @param epoch the user's when their code was accepted
+   * @returns `undefined` where the user was deleted, or their epoch moved, meanwhile
+   */
+  async issue(userId: string, epoch: string): Promise<string | undefined> {
     const token = `gat${randomToken()}`;
     const now = this.now();
+    const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
     await this.db
       .deleteFrom('tokens')
       .where('user_id', '=', userId)
       .where('expires_at', '<=', now)
       .execute();
-    await this.db
+    const { numInsertedOrUpdatedRows } = await this.db
       .insertInto('tokens')
-      .values({
-        hash: sha256(token),
-        user_id: userId,
-        expires_at: now + this.settings.security.tokenTtlSeconds * 1000,
-      })
-      .execute();
-    return token;
+      .columns(['hash', 'user_id', 'epoch', 'expires_at'])
+      .expression((eb) =>
+        eb
+          .selectFrom('users')
+          .select([
+            eb.val(sha256(token)).as('hash'),
+            'id',
+            'epoch',
+            eb.val(expiresAt).as('expires_at'),
+          ])
+          .where('id', '=', userId)
+          .where('epoch', '=', epoch),
+      )
+      .executeTakeFirst();
+    return numInsertedOrUpdatedRows === 1n ? token : undefined;
   }
 
   /**
    * Uses a token up: the delete that removes it is the one that redeems it.
    *
-   * @returns its user; `undefined` where it is unknown, used, expired, or another realm's
+   * @returns its user; `undefined` where it is unknown, used, expired, revoked
+   *   with the user's epoch, or another realm's
    */
   async redeem(realm: string, token: string): Promise<UserRow | undefined> {
     return await this.db.transaction().execute(async (trx) => {
@@ -43,8 +59,15 @@ export class Tokens {
         .deleteFrom('tokens')
         .where('hash', '=', sha256(token))
         .where('expires_at', '>', this.now())
-        .where('user_id', 'in', (eb) =>
-          eb.selectFrom('users').select('id').where('realm', '=', realm),
+        .where((eb) =>
+          eb.exists(
+            eb
+              .selectFrom('users')
+              .select('users.id')
+              .whereRef('users.id', '=', 'tokens.user_id')
+              .whereRef('users.epoch', '=', 'tokens.epoch')
+              .where('users.realm', '=', realm),
+          ),
         )
         .returning('user_id')
         .executeTakeFirst();

@@ -114,4 +114,21 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0004_epoch': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      for (const table of ['users', 'tokens'])
+        await db.schema
+          .alterTable(table)
+          .addColumn('epoch', 'varchar(36)', (column) =>
+            column.notNull().defaultTo(''),
+          )
+          .execute();
+      // Any value that differs between users will do; tokens of before, which
+      // live for minutes, end here.
+      await (db as Kysely<Pick<Schema, 'users'>>)
+        .updateTable('users')
+        .set((eb) => ({ epoch: eb.ref('id') }))
+        .execute();
+    },
+  },
 };

@@ -27,6 +27,8 @@ export interface UserRow {
   /** no attempt before this time */
   next_attempt_at: number;
   created_at: number;
+  /** random; another one after each reset, and each change of an address or number */
+  epoch: string;
 }
 
 export interface SentCodeRow {
@@ -44,6 +46,8 @@ export interface TokenRow {
   hash: string;
   user_id: string;
   expires_at: number;
+  /** the user's when the token was issued; it counts for no other */
+  epoch: string;
 }
 
 export interface SendRow {

@@ -14,6 +14,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { toBuffer, toString } from 'qrcode';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../api/api.decorator.js';
+import type { Accepted } from '../codes/accepted.js';
 import { CheckService } from '../codes/check.service.js';
 import { otpauthUri, toBase32 } from '../codes/otp.js';
 import { Tokens } from '../codes/tokens.js';
@@ -35,6 +36,9 @@ import {
 
 /** Pixels: six a module, what a phone scans from a screen at arm’s length. */
 const QR_WIDTH = 240;
+
+const WRONG_CODE =
+  'That code is not right, or was used already. Wait for the next one and enter it.';
 
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
@@ -99,12 +103,16 @@ export class PagesController {
     @Res() response: unknown,
   ): Promise<void> {
     const user = await this.userOf('ez', id, signature);
-    const problem = await this.problemOf(user, code);
-    if (problem !== undefined) {
+    const checked = await this.check(user, code);
+    const token =
+      typeof checked === 'string'
+        ? undefined
+        : await this.tokens.issue(user.id, checked.epoch);
+    if (token === undefined) {
+      const problem = typeof checked === 'string' ? checked : WRONG_CODE;
       await this.replyEz(response, user, problem);
       return;
     }
-    const token = await this.tokens.issue(user.id);
     const returnUrl = this.settings.returnUrls.get(user.realm);
     if (returnUrl === undefined) {
       this.reply(response, 200, tokenView(token), pageHeaders([]));
@@ -119,17 +127,15 @@ export class PagesController {
     });
   }
 
-  private async problemOf(
+  /** What was accepted, or the sentence that says what is wrong. */
+  private async check(
     user: UserRow,
     code: string | undefined,
-  ): Promise<string | undefined> {
+  ): Promise<Accepted | string> {
     if (!code || code.length > 64)
       return 'Enter the code your authenticator app shows.';
     try {
-      const method = await this.checks.check(user.id, code);
-      return method === null
-        ? 'That code is not right, or was used already. Wait for the next one and enter it.'
-        : undefined;
+      return (await this.checks.check(user.id, code)) ?? WRONG_CODE;
     } catch (error) {
       if (!(error instanceof RateLimitError)) throw error;
       return error.errorCode === 'user_locked'

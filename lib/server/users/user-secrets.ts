@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { randomSecret } from '../codes/otp.js';
 import type { Keyring } from '../database/keyring.js';
 import type { UserRow } from '../database/schema.js';
@@ -7,7 +8,7 @@ type Field = 'totp_secret' | 'otp_secret';
 /** A field of a user, as associated data: a row copied elsewhere does not open. */
 const place = (userId: string, field: Field) => `users\n${userId}\n${field}`;
 
-/** A new TOTP secret and a new one-time pass secret, sealed, and the columns that go with them. */
+/** A new TOTP secret and a new one-time pass secret, sealed, and the columns that change with them. */
 export function newSecrets(keyring: Keyring, userId: string) {
   return {
     totp_secret: keyring.seal(randomSecret(), place(userId, 'totp_secret')),
@@ -16,6 +17,7 @@ export function newSecrets(keyring: Keyring, userId: string) {
     otp_counter: 0,
     failures: 0,
     next_attempt_at: 0,
+    epoch: randomUUID(),
   };
 }
 

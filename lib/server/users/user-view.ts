@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { oneTimePass, toBase32 } from '../codes/otp.js';
+import { oneTimePass, otpauthUri, toBase32 } from '../codes/otp.js';
 import { Keyring } from '../database/keyring.js';
 import type { UserRow } from '../database/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { Links } from './links.js';
 import { openOtpSecret, openTotpSecret } from './user-secrets.js';
 
@@ -11,10 +12,12 @@ export class UserView {
   constructor(
     @Inject(Keyring) private readonly keyring: Keyring,
     private readonly links: Links,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
   /** "The user" of the contract: every field there, `null` where it has no value. */
   show(user: UserRow): Record<string, unknown> {
+    const secret = openTotpSecret(this.keyring, user);
     return {
       unique_id: user.unique_id,
       display_name: user.display_name,
@@ -22,7 +25,7 @@ export class UserView {
       sms_number: user.sms_number,
       voice_number: user.voice_number,
       meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
-      key: toBase32(openTotpSecret(this.keyring, user)),
+      key: toBase32(secret),
       otp: oneTimePass(openOtpSecret(this.keyring, user), user.otp_counter),
       qr_url: this.links.url(user, 'qr'),
       ez_url: this.links.url(user, 'ez'),
@@ -32,6 +35,8 @@ export class UserView {
       groups: [],
       // Not in the contract, which lets a newer server say more.
       enrolled: user.enrolled === 1,
+      otpauth_uri: otpauthUri(secret, this.settings.issuer, user.display_name),
+      epoch: user.epoch,
     };
   }
 }

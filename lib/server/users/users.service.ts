@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { sql, type Updateable } from 'kysely';
 import type { CreateUserDto } from '../../dto/create-user.dto.js';
 import type { ListUsersDto } from '../../dto/list-users.dto.js';
 import { toE164 } from '../../dto/phone-number.js';
@@ -105,7 +106,8 @@ export class UsersService {
 
   /**
    * Changes what is given. A code that was sent to an address which is changed
-   * now, and every code and token where the key is reset, stops working.
+   * now, and every code where the key is reset, stops working. Both move the
+   * user's epoch, which ends tokens and proofs.
    *
    * @throws NotFoundError
    * @throws ConflictError where the user is enrolled, and `unlessEnrolled` was asked for
@@ -133,6 +135,11 @@ export class UsersService {
           sms_number: phone(smsNumber),
           voice_number: phone(voiceNumber),
           meta: changes.meta ? JSON.stringify(changes.meta) : changes.meta,
+          epoch: epochAfter({
+            email,
+            sms_number: phone(smsNumber),
+            voice_number: phone(voiceNumber),
+          }),
           ...(resetKey ? newSecrets(this.keyring, id) : {}),
           ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
         })
@@ -150,8 +157,6 @@ export class UsersService {
           .where('user_id', '=', id)
           .where('channel', 'in', stale)
           .execute();
-      if (resetKey)
-        await trx.deleteFrom('tokens').where('user_id', '=', id).execute();
       return found(row);
     });
   }
@@ -167,6 +172,20 @@ export class UsersService {
         .executeTakeFirst(),
     );
   }
+}
+
+/** Another epoch where an address or number becomes a different one; else the one there is. */
+function epochAfter(
+  given: Pick<Updateable<UserRow>, 'email' | 'sms_number' | 'voice_number'>,
+) {
+  const changes = Object.entries(given)
+    .filter(([, value]) => value !== undefined)
+    .map(
+      ([column, value]) => sql`${sql.ref(column)} is distinct from ${value}`,
+    );
+  return changes.length === 0
+    ? undefined
+    : sql<string>`case when ${sql.join(changes, sql` or `)} then ${randomUUID()} else epoch end`;
 }
 
 function phone(number: string | null | undefined): string | null | undefined {
