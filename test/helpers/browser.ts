@@ -13,7 +13,7 @@ const CHROMIUM = CANDIDATES.find((path) => path && existsSync(path));
 
 if (!CHROMIUM) {
   const sentence =
-    'The browser tests of the samples need Chromium: install it, or set CHROMIUM_PATH.';
+    'The browser tests need Chromium: install it, or set CHROMIUM_PATH.';
   if (process.env.CHROMIUM_REQUIRED) throw new Error(sentence);
   writeSync(2, `SKIPPED: ${sentence}\n`);
 }

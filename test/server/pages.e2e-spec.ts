@@ -1,9 +1,11 @@
 import 'reflect-metadata';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import jsqrModule from 'jsqr';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { URI } from 'otpauth';
 import { PNG } from 'pngjs';
+import { Links } from '../../lib/server/users/links.js';
 import {
   adapter,
   ADAPTERS,
@@ -20,6 +22,8 @@ function scan(png: Buffer): string | undefined {
   const { data, width, height } = PNG.sync.read(png);
   return jsQR(new Uint8ClampedArray(data), width, height)?.data;
 }
+
+const withoutTags = (page: string) => page.replace(/<[^>]*>/g, '');
 
 const enter = (url: string, auth_code: string) =>
   fetch(url, {
@@ -68,25 +72,66 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
       const user = await createUser(server, {
         display_name: '<script>alert(1)</script>',
       });
-      const grouped = user.key.match(/.{4}/g).join(' ');
       const before = await (await fetch(user[url])).text();
-      expect(before).toContain(grouped);
-      expect(before).toContain('&lt;script&gt;');
-      expect(before).not.toContain('<script');
+      expect(withoutTags(before)).toContain(user.key);
+      expect(before).toContain('&lt;script&gt;alert(1)');
+      expect(before).not.toContain('<script>alert(1)');
       expect(before).toContain('src="data:image/svg+xml;base64,');
 
       await check(server, user.unique_id, server.totp(user.key));
       const after = await (await fetch(user[url])).text();
-      expect(after).not.toContain(grouped);
-      expect(after).not.toContain('data:image');
+      expect(withoutTags(after)).not.toContain(user.key);
+      expect(after).not.toContain('<img');
     },
   );
+
+  it.each(['ez_url', 'instructions_url'])(
+    '%s says whose account it is, and of which service, before and after enrolment',
+    async (url) => {
+      const user = await createUser(server, { display_name: 'Jane Doe' });
+      const before = await (await fetch(user[url])).text();
+      await check(server, user.unique_id, server.totp(user.key));
+      const after = await (await fetch(user[url])).text();
+      for (const page of [before, after]) {
+        expect(page).toContain('<p class="brand">My Bank</p>');
+        expect(page).toContain('Account: Jane Doe');
+      }
+    },
+  );
+
+  it('an icon is part of every page, and so asked for nowhere', async () => {
+    const user = await createUser(server);
+    for (const url of [user.ez_url, user.instructions_url, `${user.ez_url}x`])
+      expect(await (await fetch(url)).text()).toContain(
+        '<link rel="icon" href="data:image/svg+xml,',
+      );
+  });
+
+  it('instructions show the QR code in the step that scans it', async () => {
+    const user = await createUser(server);
+    const page = await (await fetch(user.instructions_url)).text();
+    const steps = page.split('<li>').slice(1);
+    expect(steps).toHaveLength(3);
+    expect(steps[1]).toContain('scan this QR code');
+    expect(steps[1]).toContain('<img');
+  });
+
+  it('instructions do not tell who is enrolled to set anything up', async () => {
+    const user = await createUser(server);
+    await check(server, user.unique_id, server.totp(user.key));
+    const page = await (await fetch(user.instructions_url)).text();
+    expect(page).toContain('Your authenticator app is set up');
+    expect(page).not.toContain('Install');
+  });
 
   it('a right code on ez_url gives a token, once', async () => {
     const user = await createUser(server);
     const response = await enter(user.ez_url, server.totp(user.key));
     expect(response.status).toBe(200);
-    const [token] = /gat[A-Z2-7]{32}/.exec(await response.text())!;
+    const page = await response.text();
+    expect(page).toContain('My Bank');
+    expect(page).toContain(`Account: ${user.display_name}`);
+    const [token] = /gat[A-Z2-7]{32}/.exec(page)!;
     expect(
       (await call(server, 'POST', 'token/', { token })).body.data.unique_id,
     ).toBe(user.unique_id);
@@ -111,7 +156,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
       const page = await (
         await enter(user.ez_url, wrongCode(server, user.key))
       ).text();
-      expect(page).toContain('That code is not right');
+      expect(page).toContain('That code is wrong or has already been used');
     }
     const page = await (await enter(user.ez_url, server.totp(user.key))).text();
     expect(page).toContain('Try again in 5 seconds');
@@ -120,21 +165,52 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     ).toMatchObject({ http_status: 402 });
   });
 
-  it.each([{}, { auth_code: '' }, { auth_code: '1'.repeat(65) }])(
-    'asks again for %j',
-    async (form) => {
-      const user = await createUser(server);
+  it.each([
+    {},
+    { auth_code: '' },
+    { auth_code: '12345' },
+    { auth_code: '1234567' },
+    { auth_code: '１２３４５６' },
+    { auth_code: "' OR 1=1 --" },
+    { auth_code: '1'.repeat(65) },
+  ])('asks again for %j, which costs no attempt', async (form) => {
+    const user = await createUser(server);
+    for (let i = 0; i < 6; i++) {
       const response = await fetch(user.ez_url, {
         method: 'POST',
         body: new URLSearchParams(form as Record<string, string>),
       });
       expect(await response.text()).toContain(
-        'Enter the code your authenticator app shows',
+        'Enter the 6-digit code from your authenticator app',
       );
-    },
-  );
+    }
+    const response = await enter(user.ez_url, server.totp(user.key));
+    expect(await response.text()).toContain('Confirmed');
+  });
 
-  it('forbids scripts, and framing but by those configured', async () => {
+  it('takes a code with the space that apps show it with', async () => {
+    const user = await createUser(server);
+    const code = server.totp(user.key).replace(/^.../, '$& ');
+    expect(await (await enter(user.ez_url, code)).text()).toContain(
+      'Confirmed',
+    );
+  });
+
+  it('says at the field what is wrong with a code', async () => {
+    const user = await createUser(server);
+    const form = (page: string) => /<form[^]*<\/form>/.exec(page)![0];
+    const first = form(await (await fetch(user.ez_url)).text());
+    expect(first).toContain('aria-invalid="false"');
+    const page = await (
+      await enter(user.ez_url, wrongCode(server, user.key))
+    ).text();
+    expect(form(page)).toContain('aria-invalid="true"');
+    expect(form(page)).toContain('aria-describedby="auth_code-problem"');
+    expect(form(page)).toMatch(/id="auth_code-problem">\s*That code is wrong/);
+    expect(page).toMatch(/<title>\s*Error: /);
+  });
+
+  it('allows the one script of the copy button, and framing by those configured', async () => {
     const user = await shopUser();
     const policy = async (url: string) => {
       const { headers } = await fetch(url);
@@ -146,7 +222,11 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     const ez = await policy(user.ez_url);
     expect(ez).toContain("default-src 'none'");
     expect(ez).not.toContain('unsafe');
-    expect(ez).not.toContain('script-src');
+    const page = await (await fetch(user.ez_url)).text();
+    const scripts = [...page.matchAll(/<script>([^]*?)<\/script>/g)];
+    expect(scripts).toHaveLength(1);
+    const hash = createHash('sha256').update(scripts[0]![1]!).digest('base64');
+    expect(ez).toContain(`script-src 'sha256-${hash}';`);
     expect(ez).toContain('frame-ancestors https://shop.example.com');
     expect(ez).toContain("form-action 'self' https://shop.example.com");
     expect(await policy(user.instructions_url)).toContain('frame-ancestors *');
@@ -169,6 +249,32 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     const response = await fetch(change(await createUser(server)));
     expect(response.status).toBe(404);
     expect(await response.text()).not.toContain('<script');
+  });
+
+  it('answers a link that does not open with a page that says what to do', async () => {
+    const { ez_url } = await createUser(server);
+    const response = await fetch(ez_url.slice(0, -1));
+    expect(response.headers.get('content-security-policy')).toContain(
+      "frame-ancestors 'none'",
+    );
+    const page = await response.text();
+    expect(page).toContain('<p class="brand">My Bank</p>');
+    expect(page).toContain('This link does not work');
+    expect(page).toContain('Ask the site that gave it to you for a new one');
+  });
+
+  it('answers a failure of the server with a page that tells nothing of it', async () => {
+    const { ez_url } = await createUser(server);
+    const allows = jest.spyOn(server.app.get(Links), 'allows');
+    allows.mockImplementationOnce(() => {
+      throw new Error('the disk is full');
+    });
+    const response = await fetch(ez_url);
+    expect(response.status).toBe(500);
+    const page = await response.text();
+    expect(page).toContain('Something went wrong');
+    expect(page).not.toContain('disk');
+    allows.mockRestore();
   });
 
   it('does not open another user’s page', async () => {

@@ -1,39 +1,63 @@
 import { createHash } from 'node:crypto';
+import { COPY_SCRIPT } from './copy-script.js';
 import { Html, html } from './html.js';
+import { STYLE } from './style.js';
 
-const STYLE = `
-:root { color-scheme: light dark; --accent: #1c5fd4; --line: #8886; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --accent: #8ab4f8; --bad: #f2b8b5; } }
-* { box-sizing: border-box; }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; padding: 1rem; }
-main { max-width: 26rem; margin: 1rem auto; }
-h1 { font-size: 1.5rem; line-height: 1.25; }
-img { display: block; width: 100%; max-width: 15rem; height: auto; margin: 1rem auto; background: #fff; border-radius: .5rem; }
-code { font: 1.05rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; }
-label { display: block; font-weight: 600; }
-input, button { font: inherit; width: 100%; padding: .7rem; margin-top: .4rem; border-radius: .5rem; }
-input { border: 1px solid var(--line); font-size: 1.25rem; letter-spacing: .15em; background: transparent; color: inherit; }
-button { border: 0; margin-top: .9rem; background: var(--accent); color: Canvas; font-weight: 600; cursor: pointer; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-[role=alert] { border-left: 4px solid var(--bad); padding: .5rem .75rem; }
-li { margin-bottom: .6rem; }
-`;
+/** The sample's icon, in the page itself: a page asks for nothing else. */
+const ICON = `data:image/svg+xml,${encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">' +
+    '<rect width="32" height="32" rx="8" fill="#1c5fd4"/>' +
+    '<path d="M10 14v-3a6 6 0 0 1 12 0v3" fill="none" stroke="#fff" stroke-width="3"/>' +
+    '<rect x="8" y="14" width="16" height="11" rx="2" fill="#fff"/></svg>',
+)}`;
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+/** What the Content-Security-Policy allows by its hash. */
+const hashOf = (text: string): string =>
+  `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-/** A whole page. */
-export function layout(title: string, body: Html): string {
+const STYLE_HASH = hashOf(STYLE);
+const COPY_SCRIPT_HASH = hashOf(COPY_SCRIPT);
+
+export interface LayoutOptions {
+  /** Name of the service, above the card. @default none */
+  issuer?: string | undefined;
+  /** Whose page it is, beside the issuer. @default none */
+  account?: string | undefined;
+  /** What is wrong, said first in the title of the window. @default nothing */
+  problem?: boolean;
+  /** Whether the body has a copy button. @default false */
+  copyButton?: boolean;
+}
+
+/** A whole page: a header, and a card with the body. The title is in the window's title alone. */
+export function layout(
+  title: string,
+  body: Html,
+  { issuer, account, problem, copyButton }: LayoutOptions = {},
+): string {
   return (
     '<!doctype html>' +
     html`<html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
+        <meta name="color-scheme" content="light dark" />
+        <title>
+          ${problem && 'Error: '}${title}${issuer && ` · ${issuer}`}
+        </title>
+        <link rel="icon" href="${ICON}" />
         ${new Html(`<style>${STYLE}</style>`)}
       </head>
       <body>
+        <header>
+          ${issuer !== undefined && html`<p class="brand">${issuer}</p>`}
+          ${
+            account !== undefined &&
+            html`<p class="account">Account: ${account}</p>`
+          }
+        </header>
         <main>${body}</main>
+        ${copyButton && new Html(`<script>${COPY_SCRIPT}</script>`)}
       </body>
     </html>`.text
   );
@@ -56,7 +80,9 @@ export function pageHeaders(
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': [
       "default-src 'none'",
-      `style-src 'sha256-${STYLE_HASH}'`,
+      `style-src ${STYLE_HASH}`,
+      // One script, known to the letter; nothing put into a page can be another.
+      `script-src ${COPY_SCRIPT_HASH}`,
       'img-src data:',
       // A redirect after the form counts as one of its targets.
       `form-action ${["'self'", ...formTargets].join(' ')}`,

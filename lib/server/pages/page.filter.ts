@@ -3,30 +3,53 @@ import {
   Catch,
   type ExceptionFilter,
   HttpException,
+  Inject,
   Logger,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { pageHeaders } from './layout.js';
 import { errorView } from './views.js';
+
+/** Title and text by status. */
+const SENTENCES: Record<number, [title: string, text: string]> = {
+  404: [
+    'This link does not work',
+    'It may be incomplete, or a newer link may have replaced it. Ask the site that gave it to you for a new one.',
+  ],
+  410: [
+    'This QR code is no longer shown',
+    'It set up an authenticator app already. To set up another one, ask the site that gave you the link for a new QR code.',
+  ],
+  429: ['Too many requests', 'Wait a minute, then try again.'],
+};
+
+const REFUSED: [string, string] = [
+  'That did not work',
+  'Go back and try again. If it happens again, tell the site that sent you here.',
+];
+
+const FAILED: [string, string] = [
+  'Something went wrong',
+  'Try again in a moment. If it happens again, tell the site that sent you here.',
+];
 
 /** Answers every error of a page with a page. */
 @Catch()
 export class PageFilter implements ExceptionFilter {
   private readonly logger = new Logger('GAuthifyServer');
 
-  constructor(private readonly adapterHost: HttpAdapterHost) {}
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const status = error instanceof HttpException ? error.getStatus() : 500;
     if (status >= 500)
       this.logger.error(error instanceof Error ? error.stack : String(error));
-    const page =
-      status < 500
-        ? errorView(
-            'This page does not exist',
-            'The link may be incomplete, or replaced by a newer one. Ask the site that gave it to you for a new one.',
-          )
-        : errorView('Something went wrong', 'Try again in a moment.');
+    const sentences = SENTENCES[status] ?? (status < 500 ? REFUSED : FAILED);
+    const page = errorView(this.settings.issuer, ...sentences);
     const { httpAdapter } = this.adapterHost;
     const response: unknown = host.switchToHttp().getResponse();
     for (const [name, value] of Object.entries(pageHeaders([])))

@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { toBuffer, toString } from 'qrcode';
+import { isPossibleAuthCode } from '../../dto/auth-code.js';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../api/api.decorator.js';
 import type { Accepted } from '../codes/accepted.js';
@@ -27,7 +28,9 @@ import { UsersService } from '../users/users.service.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';
+import { inWords } from './in-words.js';
 import {
+  type EnrolmentContext,
   ezView,
   instructionsView,
   type PageContext,
@@ -37,8 +40,10 @@ import {
 /** Pixels: six a module, what a phone scans from a screen at arm’s length. */
 const QR_WIDTH = 240;
 
+const NO_CODE = 'Enter the 6-digit code from your authenticator app.';
+
 const WRONG_CODE =
-  'That code is not right, or was used already. Wait for the next one and enter it.';
+  'That code is wrong or has already been used. Wait for the app to show a new one, then enter it.';
 
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
@@ -115,7 +120,8 @@ export class PagesController {
     }
     const returnUrl = this.settings.returnUrls.get(user.realm);
     if (returnUrl === undefined) {
-      this.reply(response, 200, tokenView(token), pageHeaders([]));
+      const page = tokenView(this.nameOf(user), token);
+      this.reply(response, 200, page, pageHeaders([]));
       return;
     }
     const target = new URL(returnUrl);
@@ -132,15 +138,15 @@ export class PagesController {
     user: UserRow,
     code: string | undefined,
   ): Promise<Accepted | string> {
-    if (!code || code.length > 64)
-      return 'Enter the code your authenticator app shows.';
+    // Costs no attempt: who mistypes is not made to wait.
+    if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
       return (await this.checks.check(user.id, code)) ?? WRONG_CODE;
     } catch (error) {
       if (!(error instanceof RateLimitError)) throw error;
       return error.errorCode === 'user_locked'
-        ? 'There were too many wrong codes. Ask the site to reset your second factor.'
-        : `There were too many wrong codes. Try again in ${error.retryAfterSeconds} seconds.`;
+        ? 'Too many wrong codes. Ask the site that sent you here to reset your second factor.'
+        : `Too many wrong codes. Try again in ${inWords(error.retryAfterSeconds ?? 60)}.`;
     }
   }
 
@@ -170,10 +176,9 @@ export class PagesController {
     );
   }
 
-  private async contextOf(user: UserRow): Promise<PageContext> {
+  private async contextOf(user: UserRow): Promise<EnrolmentContext> {
     return {
-      issuer: this.settings.issuer,
-      displayName: user.display_name,
+      ...this.nameOf(user),
       // A link that leaks later shows nothing: the secret is shown until a first code was right.
       enrolment:
         user.last_step > 0
@@ -183,6 +188,10 @@ export class PagesController {
               key: toBase32(openTotpSecret(this.keyring, user)),
             },
     };
+  }
+
+  private nameOf({ display_name }: UserRow): PageContext {
+    return { issuer: this.settings.issuer, displayName: display_name };
   }
 
   private uri(user: UserRow): string {

@@ -9,110 +9,181 @@ export interface Enrolment {
   key: string;
 }
 
+/** Whose page it is. */
 export interface PageContext {
   issuer: string;
   displayName: string;
+}
+
+export interface EnrolmentContext extends PageContext {
   /** `undefined` where the user is enrolled */
   enrolment: Enrolment | undefined;
 }
 
-const enrolmentView = ({
-  issuer,
-  displayName,
-  enrolment,
-}: PageContext): Html =>
-  enrolment
-    ? html`<img
-          src="${enrolment.qrCode}"
-          width="240"
-          height="240"
-          alt="QR code for your authenticator app"
-        />
-        <p>
-          Cannot scan it? Add an account by hand: name
-          <b>${issuer}: ${displayName}</b>, key<br /><code
-            >${enrolment.key.replace(/.{4}(?=.)/g, '$& ')}</code
-          >
-        </p>`
-    : html``;
+/** Hidden until the script shows it: a button that does nothing is worse than none. */
+const copyButton = (id: string, label: string): Html =>
+  html`<button type="button" class="secondary" data-copy="${id}" hidden>
+      ${label}</button
+    ><span class="copied" role="status"></span>`;
 
-export function ezView(
-  context: PageContext & { problem?: string | undefined },
-): string {
-  const title = context.enrolment
-    ? `Set up ${context.issuer}`
-    : `Confirm it is you`;
+/** In groups of four to read; copied, it has no spaces. */
+const keyView = (key: string): Html =>
+  html`<code id="key"
+    >${key.match(/.{1,4}/g)!.map((group) => html`<span>${group}</span><wbr />`)}</code
+  >`;
+
+/** The steps up to the first code. */
+const setUpSteps = (
+  { issuer, displayName }: PageContext,
+  { qrCode, key }: Enrolment,
+  lastStep: Html,
+): Html =>
+  html`<ol>
+    <li>
+      Install Google Authenticator or another authenticator app on your phone.
+    </li>
+    <li>
+      In the app, add an account and scan this QR code.
+      <img
+        class="qr"
+        src="${qrCode}"
+        width="240"
+        height="240"
+        alt="QR code for your authenticator app"
+      />
+      <details>
+        <summary>Can’t scan it? Enter the key by hand</summary>
+        <dl>
+          <dt>Account name</dt>
+          <dd>${issuer}: ${displayName}</dd>
+          <dt>Key</dt>
+          <dd>
+            ${keyView(key)}<br />
+            ${copyButton('key', 'Copy key')}
+          </dd>
+          <dt>Type of key</dt>
+          <dd>Time-based</dd>
+        </dl>
+      </details>
+    </li>
+    <li>${lastStep}</li>
+  </ol>`;
+
+const codeForm = (problem: string | undefined): Html =>
+  html`<form method="post">
+    <label for="auth_code">Code from your authenticator app</label>
+    <input
+      id="auth_code"
+      name="auth_code"
+      inputmode="numeric"
+      autocomplete="one-time-code"
+      maxlength="64"
+      required
+      autofocus
+      aria-invalid="${problem === undefined ? 'false' : 'true'}"
+      ${problem !== undefined && html`aria-describedby="auth_code-problem"`}
+    />
+    ${
+      problem !== undefined &&
+      html`<p class="field-problem" id="auth_code-problem">${problem}</p>`
+    }
+    <button>Confirm</button>
+  </form>`;
+
+export function ezView({
+  enrolment,
+  problem,
+  ...context
+}: EnrolmentContext & { problem?: string | undefined }): string {
+  const { issuer, displayName } = context;
+  const title = enrolment
+    ? 'Set up your authenticator app'
+    : 'Confirm that it’s you';
+  const form = codeForm(problem);
   return layout(
     title,
     html`<h1>${title}</h1>
       ${
-        context.enrolment &&
-        html`<p>
-          Scan this code with Google Authenticator or another authenticator app.
-        </p>`
-      }
-      ${enrolmentView(context)}
-      ${
-        context.problem !== undefined &&
-        html`<p role="alert">${context.problem}</p>`
-      }
-      <form method="post">
-        <label for="auth_code">Code from your authenticator app</label>
-        <input
-          id="auth_code"
-          name="auth_code"
-          inputmode="numeric"
-          autocomplete="one-time-code"
-          maxlength="64"
-          required
-          autofocus
-        />
-        <button>Confirm</button>
-      </form>`,
+        enrolment
+          ? setUpSteps(
+              context,
+              enrolment,
+              html`Enter the six-digit code that the app shows. ${form}`,
+            )
+          : html`<p>
+                Open your authenticator app and enter the code it shows for
+                <b>${issuer}: ${displayName}</b>.
+              </p>
+              ${form}`
+      }`,
+    {
+      issuer,
+      account: displayName,
+      problem: problem !== undefined,
+      copyButton: enrolment !== undefined,
+    },
   );
 }
 
-export function tokenView(token: string): string {
+export function tokenView(
+  { issuer, displayName }: PageContext,
+  token: string,
+): string {
   return layout(
     'Confirmed',
     html`<h1>Confirmed</h1>
-      <p>Give this token to the site that sent you here. It works once.</p>
-      <p><code>${token}</code></p>`,
+      <p>
+        Your code was right. Give this token to the site that sent you here. It
+        works once, within the next few minutes.
+      </p>
+      <p><code id="token">${token}</code></p>
+      <p>${copyButton('token', 'Copy token')}</p>`,
+    { issuer, account: displayName, copyButton: true },
   );
 }
 
-export function instructionsView(context: PageContext): string {
-  const title = `Set up ${context.issuer} in your authenticator app`;
+export function instructionsView({
+  enrolment,
+  ...context
+}: EnrolmentContext): string {
+  const { issuer, displayName } = context;
+  const title = enrolment
+    ? 'Set up your authenticator app'
+    : 'Your authenticator app is set up';
+  const codes = html`a six-digit code for <b>${issuer}: ${displayName}</b>, and
+    a new one every 30 seconds`;
   return layout(
     title,
     html`<h1>${title}</h1>
-      <ol>
-        <li>
-          Install Google Authenticator or another authenticator app on your
-          phone, from the app store.
-        </li>
-        <li>Open it, choose to add an account, and scan the QR code.</li>
-        <li>
-          The app now shows a six-digit code for
-          <b>${context.issuer}: ${context.displayName}</b>, a new one every 30
-          seconds. Enter it where you are asked for a code.
-        </li>
-      </ol>
       ${
-        context.enrolment
-          ? enrolmentView(context)
+        enrolment
+          ? setUpSteps(
+              context,
+              enrolment,
+              html`The app now shows ${codes}. Enter the current code where you
+              are asked for it.`,
+            )
           : html`<p>
-              Your authenticator app is set up already. To move to another
-              phone, ask the site for a new QR code.
-            </p>`
+                The app shows ${codes}. Enter the current code where you are
+                asked for it.
+              </p>
+              <p>
+                New phone? Ask the site that sent you here for a new QR code.
+              </p>`
       }`,
+    { issuer, account: displayName, copyButton: enrolment !== undefined },
   );
 }
 
-export function errorView(title: string, text: string): string {
+export function errorView(
+  issuer: string | undefined,
+  title: string,
+  text: string,
+): string {
   return layout(
     title,
     html`<h1>${title}</h1>
       <p>${text}</p>`,
+    { issuer },
   );
 }

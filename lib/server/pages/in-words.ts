@@ -1,0 +1,14 @@
+const UNITS = [
+  ['hour', 3600],
+  ['minute', 60],
+] as const;
+
+/** A wait as people say it, rounded up: `1 second`, `90 seconds`, `3 minutes`, `2 hours`. */
+export function inWords(seconds: number): string {
+  const [unit, length] = UNITS.find(([, length]) => seconds >= 2 * length) ?? [
+    'second',
+    1,
+  ];
+  const count = Math.ceil(seconds / length);
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
