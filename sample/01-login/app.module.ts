@@ -10,6 +10,8 @@ import {
   openAccounts,
   ACCOUNTS_DATABASE,
 } from './accounts/accounts.database.js';
+import { DEFAULT_LIMITS, Limits } from './accounts/limits.js';
+import { Passwords } from './accounts/passwords.js';
 import { type SampleOptions, urlOf } from './environment.js';
 import { AccountController } from './pages/account.controller.js';
 import { CodeController } from './pages/code.controller.js';
@@ -18,7 +20,11 @@ import { OutboxController } from './pages/outbox.controller.js';
 import { PageFilter } from './pages/page.filter.js';
 import { RegisterController } from './pages/register.controller.js';
 import { SignInController } from './pages/sign-in.controller.js';
-import { SecondFactorService } from './second-factor/second-factor.service.js';
+import { codeOf } from './second-factor/code-of.js';
+import {
+  ISSUER,
+  SecondFactorService,
+} from './second-factor/second-factor.service.js';
 
 /** An application with accounts, a GAuthify server, and what connects the two. */
 @Module({})
@@ -33,7 +39,7 @@ export class AppModule {
           path: 'gauthify',
           database: `sqlite:${join(options.dataDir, 'gauthify.sqlite')}`,
           apiKeys: [{ realm: 'sample', key: apiKey }],
-          issuer: 'GAuthify sample',
+          issuer: ISSUER,
           smtp: options.smtp,
           now: options.now,
         }),
@@ -42,8 +48,7 @@ export class AppModule {
           accessPoints: [`${urlOf(options)}/gauthify/v1/`],
           mfa: {
             userId: (request: Request) => request.session.accountId,
-            code: (request: Request) =>
-              (request.body as { code?: string } | undefined)?.code,
+            code: codeOf,
           },
         }),
       ],
@@ -58,6 +63,18 @@ export class AppModule {
         {
           provide: ACCOUNTS_DATABASE,
           useFactory: () => openAccounts(options.dataDir),
+        },
+        {
+          provide: Limits,
+          useFactory: () =>
+            new Limits(
+              { ...DEFAULT_LIMITS, ...options.limits },
+              options.now ?? Date.now,
+            ),
+        },
+        {
+          provide: Passwords,
+          useFactory: () => new Passwords(options.passwordCost),
         },
         { provide: APP_FILTER, useClass: PageFilter },
         AccountsService,

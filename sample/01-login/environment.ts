@@ -5,6 +5,7 @@ import {
   optionsFromEnvironment,
   StartError,
 } from 'nestjs-gauthify/server';
+import type { LimitOptions } from './accounts/limits.js';
 
 /** This folder, with its views; the compiled program is elsewhere. */
 export const SAMPLE_DIR = fileURLToPath(
@@ -21,7 +22,11 @@ export interface SampleOptions {
   dataDir: string;
   /** Mail server. @default none: e-mail goes to the outbox page */
   smtp?: GAuthifyServerOptions['smtp'];
-  /** The GAuthify server's time, milliseconds since 1970. For tests. @default `Date.now` */
+  /** Limits of guessing. @default those of `accounts/limits.ts` */
+  limits?: Partial<LimitOptions>;
+  /** Cost of a password's hash: scrypt's N. Cheap ones are for tests. @default 16384 */
+  passwordCost?: number;
+  /** Time of the GAuthify server and the limits, milliseconds since 1970. For tests. @default `Date.now` */
   now?: () => number;
 }
 

@@ -68,15 +68,18 @@ describe('sample 01-login', () => {
   }
 
   describe('registering', () => {
-    it('sends the new account to sign in', async () => {
+    it('signs the new account in, with a session of another id', async () => {
       const visitor = sample.visitor();
+      visitor.sessionId = 's%3Aslipped.in';
       const page = await visitor.post('/register', {
         name: newName(),
         password: PASSWORD,
       });
-      expect(page).toMatchObject({ status: 303, location: '/?registered' });
-      const { html } = await visitor.get('/?registered');
-      expect(html).toContain('Your account is ready');
+      expect(page).toMatchObject({ status: 303, location: '/code' });
+      expect(visitor.sessionId).not.toBe('s%3Aslipped.in');
+      const { html } = await visitor.get('/code');
+      expect(html).toContain('Set up your authenticator app');
+      expect((await visitor.get('/account')).location).toBe('/code');
     });
 
     it('keeps what was typed, but not the password, when something is wrong', async () => {
@@ -246,7 +249,7 @@ describe('sample 01-login', () => {
       expect((await first.post('/code', { code })).location).toBe('/account');
       const { status, html } = await second.post('/code', { code });
       expect(status).toBe(401);
-      expect(html).toContain('not right, or was used before');
+      expect(html).toContain('wrong or was used before');
     });
 
     it('says at the form what is wrong with a code', async () => {
@@ -254,11 +257,25 @@ describe('sample 01-login', () => {
       const visitor = await signIn(name);
       const wrong = await visitor.post('/code', { code: wrongCode(key) });
       expect(wrong.status).toBe(401);
-      expect(wrong.html).toContain('role="alert">That code is not right');
+      expect(wrong.html).toContain('id="code-problem">That code is wrong');
+      expect(wrong.html).toContain('aria-invalid="true"');
       expect(wrong.html).toContain('name="code"');
-      const none = await visitor.post('/code', { code: ' ' });
-      expect(none.html).toContain('role="alert">Enter the code.');
       expect((await visitor.get('/account')).location).toBe('/code');
+    });
+
+    it('counts no attempt for what can be no code', async () => {
+      const { name, key } = await enrol();
+      const visitor = await signIn(name);
+      for (const code of [' ', '12345', '1234567', '12345a', "' OR 1=1 --"]) {
+        const { status, html } = await visitor.post('/code', { code });
+        expect([code, status]).toEqual([code, 422]);
+        expect(html).toContain('id="code-problem">Enter the 6-digit code.');
+      }
+      await visitor.post('/code', { code: '1'.repeat(10_000) });
+      const spaced = sample.totp(key).replace(/^.../, '$& ');
+      expect((await visitor.post('/code', { code: spaced })).location).toBe(
+        '/account',
+      );
     });
 
     it('shows the QR code again after a wrong first code', async () => {
@@ -268,7 +285,7 @@ describe('sample 01-login', () => {
         code: wrongCode(key),
       });
       expect(status).toBe(401);
-      expect(html).toContain('src="data:image/png;base64,');
+      expect(html).toContain('src="data:image/svg+xml;base64,');
       expect(html).toContain(key);
     });
 
@@ -282,7 +299,7 @@ describe('sample 01-login', () => {
         code: right,
       });
       expect(status).toBe(429);
-      expect(html).toMatch(/too many wrong codes. Try again in \d+ seconds/);
+      expect(html).toMatch(/Too many wrong codes. Try again in \d+ seconds/);
       expect(headers.get('retry-after')).toMatch(/^\d+$/);
       sample.advance(60);
       const later = await visitor.post('/code', { code: sample.totp(key) });
@@ -428,7 +445,7 @@ describe('sample 01-login', () => {
         code: sample.totp(key),
       });
       expect(status).toBe(403);
-      expect(html).toContain('does not know this account any more');
+      expect(html).toContain('no longer knows this account');
       expect(html).not.toContain('data:image');
       expect((await visitor.get('/account')).location).toBe('/code');
 

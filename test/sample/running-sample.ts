@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import { Secret, TOTP } from 'otpauth';
+import type { SampleOptions } from '../../sample/01-login/environment.js';
 import { createApp } from '../../sample/01-login/create-app.js';
 import { Visitor } from './visitor.js';
 
@@ -15,12 +16,19 @@ export class RunningSample {
     readonly dataDir: string,
     readonly port: number,
     private app: INestApplication,
+    private readonly options: Partial<SampleOptions>,
   ) {}
 
-  static async start(): Promise<RunningSample> {
+  /** Hashes passwords cheaply, and is patient with many accounts, unless told otherwise. */
+  static async start(
+    options: Partial<SampleOptions> = {
+      passwordCost: 2 ** 4,
+      limits: { registrationsPerAddress: { times: 1000, seconds: 3600 } },
+    },
+  ): Promise<RunningSample> {
     const dataDir = mkdtempSync(join(tmpdir(), 'gauthify-sample-'));
     const port = await freePort();
-    const sample = new RunningSample(dataDir, port, undefined!);
+    const sample = new RunningSample(dataDir, port, undefined!, options);
     await sample.open();
     return sample;
   }
@@ -37,7 +45,7 @@ export class RunningSample {
     return Date.now() + this.offsetMs;
   }
 
-  /** Turns the clock of the GAuthify server forward: to a code that was not used, past a wait. */
+  /** Turns the clock of the GAuthify server and the limits forward: to a code that was not used, past a wait. */
   advance(seconds: number): void {
     this.offsetMs += seconds * 1000;
   }
@@ -64,7 +72,7 @@ export class RunningSample {
     const { dataDir, port } = this;
     const host = '127.0.0.1';
     const now = () => this.now();
-    this.app = await createApp({ host, port, dataDir, now });
+    this.app = await createApp({ host, port, dataDir, now, ...this.options });
     await this.app.listen(port, host);
   }
 }

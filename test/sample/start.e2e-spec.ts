@@ -130,7 +130,7 @@ describe('npm start', () => {
       name: 'jane',
       password: 'correct horse',
     });
-    expect(location).toBe('/?registered');
+    expect(location).toBe('/code');
     // Hashes of passwords and the keys of codes: for nobody else on this machine.
     for (const file of readdirSync(dataDir))
       expect([file, statSync(join(dataDir, file)).mode & 0o077]).toEqual([

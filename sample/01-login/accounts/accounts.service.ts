@@ -3,7 +3,7 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Database } from 'better-sqlite3';
 import { SecondFactorService } from '../second-factor/second-factor.service.js';
 import { ACCOUNTS_DATABASE } from './accounts.database.js';
-import { hashPassword, isPassword } from './passwords.js';
+import { Passwords } from './passwords.js';
 import type { RegisterForm } from './register.form.js';
 
 export interface Account {
@@ -26,21 +26,24 @@ export class AccountsService implements OnApplicationShutdown {
   constructor(
     @Inject(ACCOUNTS_DATABASE) private readonly database: Database,
     private readonly secondFactor: SecondFactorService,
+    private readonly passwords: Passwords,
   ) {}
 
   /**
    * Makes an account, at GAuthify first: there is never one without a second factor.
    *
+   * @returns its id
    * @throws NameTakenError
+   * @throws BusyError where too many passwords are being hashed
    * @throws GAuthifyError where GAuthify refused, or could not be reached
    */
-  async register(form: RegisterForm): Promise<void> {
+  async register(form: RegisterForm): Promise<string> {
     const login = loginOf(form.name);
     const taken = 'SELECT 1 FROM accounts WHERE login = ?';
     if (this.database.prepare(taken).get(login)) throw new NameTakenError();
     const { name, email, phone } = form;
     const account = { id: randomUUID(), name, email, phone };
-    const password = await hashPassword(form.password);
+    const password = await this.passwords.hash(form.password);
     await this.secondFactor.create(account);
     try {
       this.database
@@ -49,6 +52,7 @@ export class AccountsService implements OnApplicationShutdown {
            VALUES (@id, @login, @name, @password, @email, @phone)`,
         )
         .run({ ...account, login, password });
+      return account.id;
     } catch (error) {
       // Somebody else took the name meanwhile, or the disk is full.
       await this.secondFactor.remove(account.id);
@@ -58,12 +62,16 @@ export class AccountsService implements OnApplicationShutdown {
     }
   }
 
-  /** The account, if the password is right. An unknown name takes as long as a wrong password. */
+  /**
+   * The account, if the password is right. An unknown name takes as long as a wrong password.
+   *
+   * @throws BusyError where too many passwords are being hashed
+   */
   async signIn(name: string, password: string): Promise<Account | undefined> {
     const account = this.database
       .prepare('SELECT * FROM accounts WHERE login = ?')
       .get(loginOf(name)) as (Account & { password: string }) | undefined;
-    return (await isPassword(password, account?.password))
+    return (await this.passwords.matches(password, account?.password))
       ? account
       : undefined;
   }
@@ -86,6 +94,6 @@ export class AccountsService implements OnApplicationShutdown {
 }
 
 /** Jane and jane are one. */
-function loginOf(name: string): string {
+export function loginOf(name: string): string {
   return name.normalize('NFKC').toLowerCase();
 }

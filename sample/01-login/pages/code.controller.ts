@@ -14,6 +14,7 @@ import type { Request, Response } from 'express';
 import { isGAuthifyError, MfaGuard, RateLimitError } from 'nestjs-gauthify';
 import { type Channel, CHANNELS } from 'nestjs-gauthify/server';
 import { type Account, AccountsService } from '../accounts/accounts.service.js';
+import { PossibleCodeGuard } from '../second-factor/possible-code.guard.js';
 import { SecondFactorService } from '../second-factor/second-factor.service.js';
 import { CodePage } from './code.page.js';
 import { MfaFilter } from './mfa.filter.js';
@@ -51,7 +52,7 @@ export class CodeController {
 
   /** This is the whole of it: whoever gets here has entered a right code. */
   @Post()
-  @UseGuards(MfaGuard)
+  @UseGuards(PossibleCodeGuard, MfaGuard)
   @UseFilters(MfaFilter)
   async enter(
     @CurrentAccount() { id }: Account,

@@ -7,6 +7,9 @@ import { SecondFactorService } from '../second-factor/second-factor.service.js';
 export interface CodePageState {
   /** @default 200 */
   status?: number;
+  /** What is wrong with the code that was entered. */
+  codeProblem?: string | undefined;
+  /** What else did not work. */
   problem?: string;
   /** What just happened. */
   notice?: string;
@@ -20,7 +23,7 @@ export class CodePage {
   async show(
     response: Response,
     account: Account,
-    { status = 200, problem, notice }: CodePageState = {},
+    { status = 200, ...state }: CodePageState = {},
   ): Promise<void> {
     // Who has only the password of an enrolled account must not learn its secret.
     const page = account.enrolled
@@ -29,7 +32,7 @@ export class CodePage {
           title: 'Set up your authenticator app',
           enrolment: await this.secondFactor.enrolment(account),
         };
-    response.status(status).render('code', { ...page, problem, notice });
+    response.status(status).render('code', { ...page, ...state });
   }
 }
 

@@ -3,6 +3,7 @@ import {
   Catch,
   type ExceptionFilter,
   HttpException,
+  UnprocessableEntityException,
 } from '@nestjs/common';
 import type { Response } from 'express';
 import { type MfaDenialCode, RateLimitError } from 'nestjs-gauthify';
@@ -22,7 +23,10 @@ export class MfaFilter implements ExceptionFilter<HttpException> {
     try {
       await this.codePage.show(http.getResponse<Response>(), account, {
         status: error.getStatus(),
-        problem: sentenceOf(error, account),
+        codeProblem:
+          error instanceof UnprocessableEntityException
+            ? error.message
+            : sentenceOf(error, account),
       });
     } catch (failure) {
       // Nothing catches what a filter throws.
@@ -36,12 +40,12 @@ function sentenceOf({ errorCode, cause }: HttpException, account: Account) {
     case 'mfa_required':
       return 'Enter the code.';
     case 'mfa_invalid_code':
-      return 'That code is not right, or was used before. Enter the next one.';
+      return 'That code is wrong or was used before. Enter the next one that the app shows.';
     case 'mfa_too_many_attempts':
       return waitSentence(cause);
     case 'mfa_enrollment_required':
       return account.enrolled
-        ? 'GAuthify does not know this account any more: its database was lost or replaced. Nobody can be let in with it; register another.'
+        ? 'GAuthify no longer knows this account: its database was lost or replaced. Nobody can sign in with it; create another.'
         : 'Set up your authenticator app first, then enter its code.';
     // Who is not signed in was sent to the sign-in page before.
     case 'mfa_not_signed_in':
@@ -53,6 +57,6 @@ function sentenceOf({ errorCode, cause }: HttpException, account: Account) {
 function waitSentence(cause: unknown): string {
   const { errorCode, retryAfterSeconds } = cause as RateLimitError;
   if (errorCode === 'user_locked')
-    return 'This account is locked after too many wrong codes. Only whoever runs this site can open it.';
-  return `There were too many wrong codes. Try again in ${retryAfterSeconds ?? 60} seconds.`;
+    return 'This account is locked after too many wrong codes. Only whoever runs this site can unlock it.';
+  return `Too many wrong codes. Try again in ${retryAfterSeconds ?? 60} seconds.`;
 }

@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import type { Response } from 'express';
 import { isGAuthifyError } from 'nestjs-gauthify';
+import { BusyError } from '../accounts/turns.js';
 import { Redirect } from './redirect.js';
 
 /** Answers with a page whatever goes wrong. */
@@ -18,6 +19,14 @@ export class PageFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     if (error instanceof Redirect) {
       response.redirect(303, error.path);
+      return;
+    }
+    if (error instanceof BusyError) {
+      response.status(503).setHeader('Retry-After', 5);
+      response.render('error', {
+        title: 'Too many people at once',
+        text: 'Nothing was done. Go back and try again in a moment.',
+      });
       return;
     }
     const status = isGAuthifyError(error)

@@ -5,14 +5,18 @@ import {
   NotFoundError,
 } from 'nestjs-gauthify';
 import type { Channel } from 'nestjs-gauthify/server';
+import { toString } from 'qrcode';
 import { firstValueFrom } from 'rxjs';
 import type { Account } from '../accounts/accounts.service.js';
 
 type Person = Omit<Account, 'enrolled'>;
 
+/** The name authenticator apps show beside the account's. */
+export const ISSUER = 'GAuthify sample';
+
 /** What a person needs to set up their authenticator app. */
 export interface Enrolment {
-  /** `data:` URL of a PNG */
+  /** `data:` URL of an SVG */
   qrCode: string;
   /** base32, in groups of four */
   key: string;
@@ -42,11 +46,11 @@ export class SecondFactorService {
   /** The secret. Only for an account that is not enrolled. */
   async enrolment(account: Account): Promise<Enrolment> {
     if (account.enrolled) throw new Error('The secret is not shown again');
-    const { qrUrl, key } = await this.findOrCreate(account);
-    // Whoever has this URL can enrol, also later: the browser gets the picture alone.
-    const png = Buffer.from(await (await fetch(qrUrl)).arrayBuffer());
+    const { key } = await this.findOrCreate(account);
+    // Drawn here and put into the page: no URL that shows the secret is in any log or history.
+    const svg = await toString(otpauthUri(account.name, key), { type: 'svg' });
     return {
-      qrCode: `data:image/png;base64,${png.toString('base64')}`,
+      qrCode: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`,
       key: key.replace(/.{4}(?=.)/g, '$& '),
     };
   }
@@ -69,4 +73,10 @@ export class SecondFactorService {
       },
     );
   }
+}
+
+/** What authenticator apps scan; what is left out is what all of them assume: SHA-1, 6 digits, 30 seconds [Key URI Format]. */
+function otpauthUri(name: string, key: string): string {
+  const [issuer, account] = [ISSUER, name].map(encodeURIComponent);
+  return `otpauth://totp/${issuer}:${account}?secret=${key}&issuer=${issuer}`;
 }

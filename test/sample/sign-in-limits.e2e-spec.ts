@@ -1,0 +1,160 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { networkOf } from '../../sample/01-login/accounts/network-of.js';
+import { BusyError, Turns } from '../../sample/01-login/accounts/turns.js';
+import { RunningSample } from './running-sample.js';
+
+const PASSWORD = 'correct horse';
+
+describe('the limits of sample 01-login', () => {
+  let sample: RunningSample;
+  /** Counts names that were never used. */
+  let names = 0;
+
+  // The limits and the hash that everybody gets.
+  beforeAll(async () => {
+    sample = await RunningSample.start({});
+  });
+  afterAll(() => sample.stop());
+
+  const signIn = (name: string, password: string) =>
+    sample.visitor().post('/sign-in', { name, password });
+
+  async function register(): Promise<string> {
+    const name = `joe-${++names}`;
+    await sample.visitor().post('/register', { name, password: PASSWORD });
+    return name;
+  }
+
+  it('make who guesses at a name wait, known or not, and say so in the same words', async () => {
+    const known = await register();
+    const pages = [];
+    for (const name of [known, 'nobody']) {
+      for (let i = 0; i < 5; i++)
+        expect((await signIn(name, 'wrong horse')).status).toBe(422);
+      pages.push(await signIn(name, PASSWORD));
+    }
+    for (const { status, html, headers } of pages) {
+      expect(status).toBe(429);
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(200);
+      expect(html).toContain(
+        'Too many wrong passwords. Try again in 5 minutes',
+      );
+    }
+    expect(pages[0]!.html.replace(known, 'nobody')).toBe(pages[1]!.html);
+
+    sample.advance(300);
+    expect((await signIn(known, PASSWORD)).location).toBe('/code');
+  });
+
+  it('hold for guesses that come at once', async () => {
+    const name = await register();
+    const pages = await Promise.all(
+      Array.from({ length: 9 }, (_, i) => signIn(name, `wrong horse ${i}`)),
+    );
+    const statuses = pages.map(({ status }) => status).sort();
+    expect(statuses).toEqual([422, 422, 422, 422, 422, 429, 429, 429, 429]);
+    sample.advance(300);
+  });
+
+  it('count no right password', async () => {
+    const name = await register();
+    for (let i = 0; i < 6; i++)
+      expect((await signIn(name, PASSWORD)).location).toBe('/code');
+  });
+
+  it('make an address wait that tries many names', async () => {
+    const name = await register();
+    const guesses = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => signIn(`no-${i}`, 'wrong horse')),
+    );
+    expect(new Set(guesses.map(({ status }) => status))).toEqual(
+      new Set([422]),
+    );
+    expect((await signIn(name, PASSWORD)).status).toBe(429);
+    sample.advance(300);
+    expect((await signIn(name, PASSWORD)).location).toBe('/code');
+  });
+
+  it('let an address ask for ten names an hour', async () => {
+    sample.advance(3600);
+    const name = await register();
+    for (let i = 0; i < 9; i++) {
+      const { html } = await sample
+        .visitor()
+        .post('/register', { name, password: PASSWORD });
+      expect(html).toContain('Somebody has this name already');
+    }
+    const { status, html } = await sample
+      .visitor()
+      .post('/register', { name, password: PASSWORD });
+    expect(status).toBe(429);
+    expect(html).toContain('Try again in 60 minutes');
+    expect(html).toContain(`value="${name}"`);
+    sample.advance(3600);
+  });
+
+  it('answer an unknown name as late as a wrong password', async () => {
+    const known = await register();
+    const time = async (name: string) => {
+      const start = performance.now();
+      await signIn(name, 'wrong horse');
+      return performance.now() - start;
+    };
+    // The least of three: whatever else the machine does only adds.
+    const least = async (name: string) =>
+      Math.min(await time(name), await time(name), await time(name));
+    const [wrong, unknown] = [await least(known), await least('nobody-else')];
+    // A hash is 0.2 s and a page a few milliseconds.
+    expect(unknown).toBeGreaterThan(wrong / 2);
+    sample.advance(300);
+  });
+
+  it('serve others while passwords are hashed', async () => {
+    let signedIn = 0;
+    const guesses = Array.from({ length: 12 }, async (_, i) => {
+      await signIn(`no-${i}`, 'wrong horse');
+      signedIn += 1;
+    });
+    // Reads a file, on the threads that hash.
+    const { status } = await sample.visitor().get('/style.css');
+    expect(status).toBe(200);
+    expect(signedIn).toBeLessThan(6);
+    await Promise.all(guesses);
+    sample.advance(300);
+  });
+
+  it('turn away who would wait too long', async () => {
+    const turns = new Turns(2, 3);
+    let end!: () => void;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    let most = 0;
+    let underWay = 0;
+    const work = async () => {
+      most = Math.max(most, ++underWay);
+      await ended;
+      underWay -= 1;
+    };
+    const five = Array.from({ length: 5 }, () => turns.take(work));
+    await expect(turns.take(work)).rejects.toBeInstanceOf(BusyError);
+    end();
+    await Promise.all(five);
+    expect(most).toBe(2);
+    // A failure ends a turn like a success.
+    await expect(
+      turns.take(() => Promise.reject(new Error('no'))),
+    ).rejects.toThrow('no');
+    await expect(turns.take(async () => 'yes')).resolves.toBe('yes');
+  });
+});
+
+it.each([
+  ['192.0.2.7', '192.0.2.7'],
+  ['::ffff:192.0.2.7', '192.0.2.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['2001:db8:1:2::7', '2001:db8:1:2'],
+  ['2001:db8::7', '2001:db8:0:0'],
+  ['::1', '0:0:0:0'],
+])('the network of %s is %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});
