@@ -3,6 +3,7 @@ import {
   BadRequestException,
   Body,
   Controller,
+  Get,
   HttpCode,
   Post,
   Req,
@@ -10,9 +11,15 @@ import {
 import type { Request } from 'express';
 
 /** Stands in for a first factor: it believes everybody. Sample 01 has passwords. */
-@Controller('sign-in')
+@Controller()
 export class SignInController {
-  @Post()
+  /** Who is signed in: asked when the page is loaded again. */
+  @Get('sign-in')
+  whoIsSignedIn(@Req() { session }: Request): { name: string | null } {
+    return { name: session.userId ?? null };
+  }
+
+  @Post('sign-in')
   @HttpCode(200)
   async signIn(
     @Body('name') name: unknown,
@@ -20,10 +27,23 @@ export class SignInController {
   ): Promise<{ name: string }> {
     if (typeof name !== 'string' || !/^[\w.-]{1,40}$/.test(name))
       throw new BadRequestException(
-        'Choose a name of 1 to 40 letters, digits, dots, dashes or underscores.',
+        'Choose a name of 1 to 40 letters (without accents), digits, dots, dashes or underscores.',
       );
-    await promisify(request.session.regenerate.bind(request.session))();
+    await startSession(request);
     request.session.userId = name;
     return { name };
   }
+
+  /** Proofs are bound to the session: the cookie of one that is left behind is worth nothing. */
+  @Post('sign-out')
+  @HttpCode(200)
+  async signOut(@Req() request: Request): Promise<{ name: null }> {
+    await startSession(request);
+    return { name: null };
+  }
+}
+
+/** Ends the session there is, and begins one of another id. */
+function startSession({ session }: Request): Promise<unknown> {
+  return promisify(session.regenerate.bind(session))();
 }
