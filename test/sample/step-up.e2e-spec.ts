@@ -275,7 +275,9 @@ describeInBrowser('sample 02 in a browser', () => {
 
     await page.reload();
     await page.getByText('rita').waitFor();
-    await page.locator('li', { hasText: 'Riverside GymPaid' }).waitFor();
+    expect(
+      await page.locator('li', { hasText: 'Riverside Gym' }).innerText(),
+    ).toBe('Riverside Gym\nPaid');
     // The second factor is remembered, too.
     await button('Show payments').click();
     await page.getByText('€35.00 to Riverside Gym, confirmed at').waitFor();

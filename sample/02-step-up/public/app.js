@@ -131,11 +131,13 @@ async function showAccount(name) {
   $('account').hidden = false;
 }
 
+const textOf = (tag, textContent) =>
+  Object.assign(document.createElement(tag), { textContent });
+
 function invoiceRow({ id, to, amount, paid }) {
   const row = document.createElement('li');
-  const button = document.createElement('button');
+  const button = textOf('button', `Pay ${amount}`);
   row.dataset.invoice = id;
-  button.textContent = `Pay ${amount}`;
   button.setAttribute('aria-label', `Pay ${amount} to ${to}`);
   button.addEventListener('click', () => {
     const pay = async () => {
@@ -146,7 +148,7 @@ function invoiceRow({ id, to, amount, paid }) {
     };
     void attempt(pay, `Pay ${amount} to ${to}`);
   });
-  row.append(to, paid ? 'Paid' : button);
+  row.append(textOf('span', to), paid ? textOf('span', 'Paid') : button);
   return row;
 }
 
@@ -156,8 +158,8 @@ function showPayments(payments) {
     ...lines.map(({ invoice, text }) => {
       document
         .querySelector(`[data-invoice="${invoice}"] button`)
-        ?.replaceWith('Paid');
-      return Object.assign(document.createElement('li'), { textContent: text });
+        ?.replaceWith(textOf('span', 'Paid'));
+      return textOf('li', text);
     }),
   );
   $('payments').hidden = false;
