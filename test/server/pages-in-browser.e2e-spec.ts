@@ -1,13 +1,7 @@
 import 'reflect-metadata';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  expect,
-  it,
-} from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import jsqrModule from 'jsqr';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { URI } from 'otpauth';
