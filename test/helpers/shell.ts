@@ -14,16 +14,19 @@ export const hasCommand = (name: string): boolean =>
 /** A terminal: what is exported or started in it stays for the commands that follow. */
 export class Shell {
   private readonly bash: ChildProcess;
+  private readonly closed: Promise<unknown[]>;
   private output = '';
   private errors = '';
 
   constructor(cwd: string, env: NodeJS.ProcessEnv = {}) {
-    // Job control, as in a terminal: `kill %1` ends all that a job started.
-    this.bash = spawn('bash', ['-m'], {
+    this.bash = spawn('bash', [], {
       cwd,
       env: { ...process.env, ...env },
       stdio: 'pipe',
+      // A process group, by which all that was started in it is ended.
+      detached: true,
     });
+    this.closed = once(this.bash, 'close');
     this.bash.stdout!.on('data', (text) => (this.output += String(text)));
     this.bash.stderr!.on('data', (text) => (this.errors += String(text)));
   }
@@ -36,19 +39,19 @@ export class Shell {
     const from = this.output.length;
     this.bash.stdin!.write(`${commands}\necho\necho '${END}'\n`);
     while (this.output.indexOf(until, from) < 0) {
-      if (this.bash.exitCode !== null)
-        throw new Error(`The shell ended: ${this.output}${this.errors}`);
-      await Promise.race([
+      const [ended] = await Promise.race([
         once(this.bash.stdout!, 'data'),
-        once(this.bash, 'exit'),
+        this.closed,
       ]);
+      if (typeof ended === 'number')
+        throw new Error(`The shell ended: ${this.output}${this.errors}`);
     }
     return this.output.slice(from).replace(`\n${END}\n`, '');
   }
 
-  /** Ends it, and the jobs that it started. */
+  /** Ends it, and all that was started in it. */
   async close(): Promise<void> {
-    this.bash.stdin!.end('kill %1; wait\n');
-    if (this.bash.exitCode === null) await once(this.bash, 'exit');
+    process.kill(-this.bash.pid!, 'SIGTERM');
+    await this.closed;
   }
 }

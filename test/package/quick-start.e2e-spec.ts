@@ -61,7 +61,7 @@ describeInShell('the quick start of the README', () => {
         : commands.replace(/\$\(.*?\)/, data.otp),
     );
     expect(answers).toMatch(
-      /^HTTP\/1.1 401 [^]*"code":"mfa_required"[^]*HTTP\/1.1 200 [^]*\{"balance":42\}/,
+      /HTTP\/1.1 401 [^]*"code":"mfa_required"[^]*HTTP\/1.1 200 [^]*\{"balance":42\}/,
     );
   }, 60_000);
 });
