@@ -86,7 +86,7 @@ describe('examples', () => {
 
   it.each(inLanguage('json').map(({ name, source }) => [name, source]))(
     '%s is JSON',
-    (_, source) => expect(() => JSON.parse(source!)).not.toThrow(),
+    (_, source) => expect(() => JSON.parse(source)).not.toThrow(),
   );
 
   it('are of a language that is checked', () => {
@@ -200,7 +200,7 @@ function membersOf(name: string): string[] {
           if (ts.isTypeLiteralNode(type)) return namesOf(type.members);
           const isText =
             ts.isLiteralTypeNode(type) && ts.isStringLiteral(type.literal);
-          return isText ? [(type.literal as ts.StringLiteral).text] : [];
+          return isText ? [type.literal.text] : [];
         });
     }
   }
