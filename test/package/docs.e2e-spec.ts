@@ -169,11 +169,11 @@ function compile(sources: ReadonlyMap<string, string>) {
   const { readFile, fileExists, getSourceFile } = host;
   host.fileExists = (file) => sources.has(file) || fileExists(file);
   host.readFile = (file) => sources.get(file) ?? readFile(file);
-  host.getSourceFile = (file, ...rest) => {
+  host.getSourceFile = (file, version, ...rest) => {
     const source = sources.get(file);
     return source === undefined
-      ? getSourceFile(file, ...rest)
-      : ts.createSourceFile(file, source, ...rest);
+      ? getSourceFile(file, version, ...rest)
+      : ts.createSourceFile(file, source, version);
   };
   const program = ts.createProgram([...sources.keys()], options, host);
   return (file: string): string[] => {
