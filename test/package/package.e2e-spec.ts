@@ -61,12 +61,15 @@ function node(file: string, source: string): string {
 }
 
 it('holds what it needs and nothing else', () => {
-  expect(files.filter((file) => !file.startsWith('dist/')).sort()).toEqual([
+  expect(files.filter((file) => !/^(dist|docs)\//.test(file)).sort()).toEqual([
     'CHANGELOG.md',
+    'CONTRIBUTING.md',
     'LICENSE',
     'README.md',
+    'SECURITY.md',
     'package.json',
   ]);
+  expect(files).toContain('docs/images/sample.png');
   expect(files.filter((file) => /spec\./.test(file))).toEqual([]);
   expect(files).toContain('dist/server/main.js');
 });
