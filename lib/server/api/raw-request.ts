@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { ParameterError } from '../../errors/parameter.error.js';
 
@@ -18,6 +18,14 @@ export function rawRequest(context: ExecutionContext): RawRequest {
     .switchToHttp()
     .getRequest<RawRequest & { raw?: RawRequest }>();
   return request.raw ?? request;
+}
+
+/** Node's response, below that of Express or Fastify. */
+export function rawResponse(context: ExecutionContext): ServerResponse {
+  const response = context
+    .switchToHttp()
+    .getResponse<ServerResponse & { raw?: ServerResponse }>();
+  return response.raw ?? response;
 }
 
 /** The query string of a request, without its `?`. Whatever comes after the first `?` is of it. */

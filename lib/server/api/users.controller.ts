@@ -14,6 +14,7 @@ import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
+import { PagedList } from './paged-list.js';
 import { Params } from './params.decorator.js';
 
 /** `users/` of the contract. */
@@ -33,8 +34,9 @@ export class UsersController {
 
   @Get()
   async list(@Realm() realm: string, @Params() page: ListUsersDto) {
-    const users = await this.users.list(realm, page);
-    return users.map((user) => this.view.show(user));
+    return await PagedList.of(this.users.list(realm, page), (user) =>
+      this.view.show(user),
+    );
   }
 
   @Get(':uniqueId')

@@ -15,6 +15,7 @@ export class UserView {
 
   /** "The user" of the contract: every field there, `null` where it has no value. */
   show(user: UserRow): Record<string, unknown> {
+    const secret = openTotpSecret(this.keyring, user);
     return {
       unique_id: user.unique_id,
       display_name: user.display_name,
@@ -22,11 +23,11 @@ export class UserView {
       sms_number: user.sms_number,
       voice_number: user.voice_number,
       meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
-      key: toBase32(openTotpSecret(this.keyring, user)),
+      key: toBase32(secret),
       otp: oneTimePass(openOtpSecret(this.keyring, user), user.otp_counter),
-      qr_url: this.links.url(user, 'qr'),
-      ez_url: this.links.url(user, 'ez'),
-      instructions_url: this.links.url(user, 'instructions'),
+      qr_url: this.links.url(user, 'qr', secret),
+      ez_url: this.links.url(user, 'ez', secret),
+      instructions_url: this.links.url(user, 'instructions', secret),
       display_text: user.display_name,
       created_at: new Date(user.created_at).toISOString(),
       groups: [],
