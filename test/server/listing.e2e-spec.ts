@@ -72,7 +72,9 @@ describe.each(ADAPTERS)('a list of 20,000 users on %s', (name) => {
     await insertUsers(server, idsTo(MANY));
   });
   afterAll(() => server.close());
-  afterEach(() => jest.restoreAllMocks());
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
 
   it('is whole, and in the envelope', async () => {
     const { status, headers, body } = await call(server, 'GET', 'users/');
@@ -96,7 +98,7 @@ describe.each(ADAPTERS)('a list of 20,000 users on %s', (name) => {
       const response = await openList(server);
       const ended = once(response.resume(), 'end').then(() => true);
       let most = 0;
-      for (let isOver = false; !isOver; ) {
+      for (let isOver = false; !isOver;) {
         const before = process.cpuUsage();
         isOver = await Promise.race([ended, setImmediate(false)]);
         const { user, system } = process.cpuUsage(before);
@@ -186,7 +188,7 @@ it.each(ADAPTERS)(
       .once('request', (_: unknown, it: ServerResponse) => (answer = it));
     const response = await openList(server);
     // Until the buffers in between are full, and stay so.
-    for (let full = 0; full < 100; ) {
+    for (let full = 0; full < 100;) {
       await setImmediate();
       full = answer!.writableNeedDrain ? full + 1 : 0;
       if (answer!.writableFinished) break;

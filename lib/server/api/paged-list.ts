@@ -30,7 +30,7 @@ export class PagedList {
     yield '[';
     let separator = '';
     try {
-      for (let page = this.first; ; ) {
+      for (let page = this.first; ;) {
         let text = '';
         for (const entry of page) {
           text += separator + JSON.stringify(this.show(entry as never));

@@ -10,6 +10,8 @@ export interface RawRequest extends IncomingMessage {
   /** What the body and the query held, or why they could not be read. */
   gauthifyParams?: RawParams | ParameterError;
   gauthifyRealm?: string;
+  /** Why the id in the path could not be read. */
+  gauthifyIdProblem?: ParameterError;
 }
 
 /** Node's request, below that of Express or Fastify. */
