@@ -31,7 +31,7 @@ async function main(): Promise<void> {
 }
 
 async function serve(): Promise<void> {
-  const { ConsoleLogger } = await import('@nestjs/common');
+  const { ConsoleLogger, Logger } = await import('@nestjs/common');
   const { NestFactory } = await import('@nestjs/core');
   const { createFastifyAdapter } = await import('./fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
@@ -53,6 +53,7 @@ async function serve(): Promise<void> {
       colors: process.stderr.isTTY === true,
     }),
   );
+  Logger.flush();
   const apiKeys = app.get(ApiKeysService);
   const firstKey = await apiKeys.createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);

@@ -44,7 +44,8 @@ function named(params: RawParams, synonyms: Synonyms): RawParams {
   const result = { ...params };
   for (const [synonym, name] of Object.entries(synonyms))
     // The parameter's own name wins.
-    if ((result[name] ?? '') === '') result[name] = result[synonym];
+    if ((result[name] ?? '') === '' && synonym in result)
+      result[name] = result[synonym];
   return result;
 }
 
