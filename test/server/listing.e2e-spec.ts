@@ -135,12 +135,11 @@ describe.each(ADAPTERS)('a list of 20,000 users on %s', (name) => {
   });
 
   it('is a 500 where the server fails at its first user', async () => {
-    jest.spyOn(server.app.get(UsersService), 'list').mockImplementation(
-      // eslint-disable-next-line require-yield
-      async function* () {
+    jest
+      .spyOn(server.app.get(UsersService), 'list')
+      .mockImplementation(async function* () {
         throw new Error('no database');
-      },
-    );
+      });
     const { status, body } = await call(server, 'GET', 'users/');
     expect([status, body.error_code]).toEqual([500, '500']);
   });

@@ -82,6 +82,7 @@ function describe(error: ClientError): GAuthifyError {
       return new ServerError('The request did not arrive in full in time', {
         errorCode: 'request_timeout',
       });
+    case undefined:
     default:
       return invalid('The request is not well-formed HTTP/1.1');
   }

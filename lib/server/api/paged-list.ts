@@ -11,18 +11,17 @@ export class PagedList {
    */
   private constructor(
     private readonly first: readonly unknown[],
-    private readonly rest: AsyncIterator<readonly unknown[]>,
+    private readonly rest: AsyncGenerator<readonly unknown[], void>,
     private readonly show: (entry: never) => unknown,
   ) {}
 
   /** Reads the first page, so that a database that fails is still answered with a status. */
   static async of<T>(
-    pages: AsyncIterable<readonly T[]>,
+    pages: AsyncGenerator<readonly T[], void>,
     show: (entry: T) => unknown,
   ): Promise<PagedList> {
-    const rest = pages[Symbol.asyncIterator]();
-    const { value, done } = await rest.next();
-    return new PagedList(done ? [] : value, rest, show);
+    const { value } = await pages.next();
+    return new PagedList(value ?? [], pages, show);
   }
 
   /** The JSON of the list in pieces, with a turn of the event loop between two. */
@@ -39,13 +38,13 @@ export class PagedList {
         if (text) yield text;
         // SQLite answers without one: others would wait until the end of the list.
         await setImmediate();
-        const { value, done } = await this.rest.next();
-        if (done) break;
+        const { value } = await this.rest.next();
+        if (!value) break;
         page = value;
       }
       yield ']';
     } finally {
-      await this.rest.return?.();
+      await this.rest.return();
     }
   }
 }

@@ -64,7 +64,7 @@ export class UsersService {
   async *list(
     realm: string,
     { page, pageSize, after }: ListUsersDto,
-  ): AsyncGenerator<UserRow[]> {
+  ): AsyncGenerator<UserRow[], void> {
     const size = pageSize ?? DEFAULT_PAGE_SIZE;
     const isWhole =
       after === undefined && page === undefined && pageSize === undefined;
