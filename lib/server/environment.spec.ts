@@ -17,6 +17,7 @@ it('has the documented defaults', () => {
     returnUrls: {},
     frameAncestors: [],
     smtp: undefined,
+    whileLocked: 'error',
   });
 });
 
@@ -33,6 +34,7 @@ it('reads every variable', () => {
       GAUTHIFY_FRAME_ANCESTORS: 'https://a.example.com',
       SMTP_URL: 'smtp://user:pass@mail.example.com',
       MAIL_FROM: 'bank@example.com',
+      GAUTHIFY_WHILE_LOCKED: 'false',
     }),
   ).toEqual({
     host: '::1',
@@ -51,6 +53,7 @@ it('reads every variable', () => {
       url: 'smtp://user:pass@mail.example.com',
       from: 'bank@example.com',
     },
+    whileLocked: 'false',
   });
 });
 

@@ -1,6 +1,10 @@
 import { sqliteFile } from './database/open-database.js';
 import { parseEncryptionKeys } from './database/parse-encryption-keys.js';
-import type { GAuthifyServerOptions, RealmKey } from './server-options.js';
+import type {
+  GAuthifyServerOptions,
+  RealmKey,
+  WhileLocked,
+} from './server-options.js';
 import { settingsOf } from './settings.js';
 import { StartError } from './start-error.js';
 
@@ -42,6 +46,8 @@ export function optionsFromEnvironment(
     returnUrls: parseReturnUrls(env.GAUTHIFY_RETURN_URLS || ''),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     smtp: parseSmtp(env),
+    // Checked below.
+    whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
   };
   settingsOf(options);
   sqliteFile(options.database);

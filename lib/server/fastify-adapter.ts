@@ -14,6 +14,10 @@ export async function createFastifyAdapter(): Promise<FastifyAdapter> {
     routerOptions: { maxParamLength: LONGEST_PARAM },
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Node swaps the two where the headers have more time than the request.
-    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    http: {
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      // Node would answer a missing one with 400, which old clients take for success.
+      requireHostHeader: false,
+    },
   });
 }

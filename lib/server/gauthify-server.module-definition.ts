@@ -1,6 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
-import { MOUNT_PATH, toMountPath } from './mount-path.js';
+import { MOUNT_PATH, STANDALONE, toMountPath } from './mount-path.js';
+import { HomeController } from './pages/home.controller.js';
 import type { GAuthifyServerOptions } from './server-options.js';
 
 export const {
@@ -11,7 +12,15 @@ export const {
 } = new ConfigurableModuleBuilder<GAuthifyServerOptions>()
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createGAuthifyServerOptions')
-  .setExtras<{ path?: string }>({}, (definition, { path }) => {
+  .setExtras<{
+    /** Where the API is mounted: `gauthify` is `/gauthify/v1/`. @default the root */
+    path?: string;
+    /**
+     * The application serves nothing else: every unknown path is answered with
+     * the envelope, and `/` says what this server is. @default false
+     */
+    standalone?: boolean;
+  }>({}, (definition, { path, standalone }) => {
     const mountPath = toMountPath(path);
     return {
       ...definition,
@@ -25,9 +34,11 @@ export const {
             ]
           : []),
       ],
+      controllers: standalone ? [HomeController] : [],
       providers: [
         ...(definition.providers ?? []),
         { provide: MOUNT_PATH, useValue: mountPath },
+        { provide: STANDALONE, useValue: standalone === true },
       ],
     };
   })

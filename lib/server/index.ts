@@ -3,6 +3,7 @@ export type {
   EncryptionKey,
   GAuthifyServerOptions,
   RealmKey,
+  WhileLocked,
 } from './server-options.js';
 export { SECURITY_DEFAULTS, type SecurityOptions } from './security-options.js';
 export { StartError } from './start-error.js';

@@ -2,6 +2,9 @@ import type { Sender } from './delivery/sender.interface.js';
 import type { Channel } from './delivery/channel.js';
 import type { SecurityOptions } from './security-options.js';
 
+/** Values of {@link GAuthifyServerOptions.whileLocked}. */
+export type WhileLocked = 'error' | 'false';
+
 /** An API key and the realm (tenant) whose users it reaches. */
 export interface RealmKey {
   /** 1–64 of `a-z A-Z 0-9 _ . -`. */
@@ -70,6 +73,16 @@ export interface GAuthifyServerOptions {
 
   /** Your own way to deliver a channel's codes. @default SMTP where set, else the outbox */
   senders?: Partial<Record<Channel, Sender>>;
+
+  /**
+   * What `check/` answers while a user has to wait, or is locked: a 402, or
+   * `authenticated: false` without looking at the code. Old clients with
+   * `safe_mode` take any error for an outage and let the user in: for their
+   * sake, `false`. Of no effect on the waiting itself.
+   *
+   * @default `error`
+   */
+  whileLocked?: WhileLocked;
 
   /** Numbers of the security design, each with its default. */
   security?: Partial<SecurityOptions>;

@@ -1,5 +1,9 @@
 import { SECURITY_DEFAULTS, type SecurityOptions } from './security-options.js';
-import type { GAuthifyServerOptions, RealmKey } from './server-options.js';
+import type {
+  GAuthifyServerOptions,
+  RealmKey,
+  WhileLocked,
+} from './server-options.js';
 import { StartError } from './start-error.js';
 
 /** {@link GAuthifyServerOptions}, checked, with every default in place. */
@@ -11,6 +15,7 @@ export interface ServerSettings {
   readonly issuer: string;
   readonly returnUrls: ReadonlyMap<string, string>;
   readonly frameAncestors: readonly string[];
+  readonly whileLocked: WhileLocked;
   readonly security: Readonly<SecurityOptions>;
 }
 
@@ -45,6 +50,7 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
         checkUrl(origin, 'GAUTHIFY_FRAME_ANCESTORS (option frameAncestors)')
           .origin,
     ),
+    whileLocked: checkWhileLocked(options.whileLocked ?? 'error'),
     security: checkSecurity(options.security ?? {}),
   });
 }
@@ -80,6 +86,14 @@ function checkIssuer(issuer: string): string {
       'GAUTHIFY_ISSUER (option issuer) must be 1 to 64 characters, without a colon, control characters, or spaces around it',
     );
   return issuer;
+}
+
+function checkWhileLocked(value: WhileLocked): WhileLocked {
+  if (value !== 'error' && value !== 'false')
+    throw new StartError(
+      `GAUTHIFY_WHILE_LOCKED (option whileLocked) must be "error" or "false", but is ${JSON.stringify(value)}`,
+    );
+  return value;
 }
 
 function checkSecurity(

@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { INestApplication } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
-import { Secret } from 'otpauth';
-import { stepAt, totpCode } from '../server/codes/otp.js';
-import { Outbox, type OutboxMessage } from '../server/delivery/outbox.js';
-import { createFastifyAdapter } from '../server/fastify-adapter.js';
-import { GAuthifyServerModule } from '../server/gauthify-server.module.js';
+import type { OutboxMessage } from '../server/delivery/outbox.js';
+import { missingPackage } from '../server/missing-package.js';
 import type { GAuthifyServerOptions } from '../server/server-options.js';
 
 /** Options of {@link GAuthifyTestServer.start}. */
@@ -38,13 +35,20 @@ export class GAuthifyTestServer {
     /** Of the realm `test`. */
     readonly apiKey: string,
     private readonly clock: { offsetMs: number },
+    private readonly loaded: LoadedServer,
   ) {}
 
-  /** Starts a server. Several run side by side, each with its own users. */
+  /**
+   * Starts a server. Several run side by side, each with its own users.
+   *
+   * @throws Error naming the packages to install where one is missing
+   */
   static async start({
     adapter,
     ...options
   }: GAuthifyTestServerOptions = {}): Promise<GAuthifyTestServer> {
+    const loaded = await loadServer();
+    const { createFastifyAdapter, GAuthifyServerModule } = loaded;
     const clock = { offsetMs: 0 };
     const apiKey = randomBytes(20).toString('hex');
     const app = await NestFactory.create(
@@ -53,13 +57,14 @@ export class GAuthifyTestServer {
         ...options,
         apiKeys: [{ realm: 'test', key: apiKey }, ...(options.apiKeys ?? [])],
         now: () => Date.now() + clock.offsetMs,
+        standalone: true,
       }),
       adapter ?? (await createFastifyAdapter()),
       { logger: false, abortOnError: false },
     );
     await app.listen(0, '127.0.0.1');
     const accessPoint = `${await app.getUrl()}/v1/`;
-    return new GAuthifyTestServer(app, accessPoint, apiKey, clock);
+    return new GAuthifyTestServer(app, accessPoint, apiKey, clock, loaded);
   }
 
   /** The server's time, milliseconds since 1970. */
@@ -79,13 +84,14 @@ export class GAuthifyTestServer {
    * @param stepsAhead 0: now, by the server's clock; 1: the one after that
    */
   totp(key: string, stepsAhead = 0): string {
+    const { Secret, stepAt, totpCode } = this.loaded;
     const secret = Buffer.from(Secret.fromBase32(key).buffer);
     return totpCode(secret, stepAt(this.now()) + stepsAhead);
   }
 
   /** The messages sent so far, newest first. */
   get outbox(): OutboxMessage[] {
-    return this.app.get(Outbox).messages();
+    return this.app.get(this.loaded.Outbox).messages();
   }
 
   /** The code in the newest message, or in the newest to `to`. */
@@ -101,5 +107,34 @@ export class GAuthifyTestServer {
   /** Stops the server and forgets its users. */
   async close(): Promise<void> {
     await this.app.close();
+  }
+}
+
+type LoadedServer = Awaited<ReturnType<typeof load>>;
+
+/** What needs optional peers of the package: loaded here, so that a missing one can be named. */
+async function load() {
+  const { Secret } = await import('otpauth');
+  const { stepAt, totpCode } = await import('../server/codes/otp.js');
+  const { Outbox } = await import('../server/delivery/outbox.js');
+  const { createFastifyAdapter } = await import('../server/fastify-adapter.js');
+  const { GAuthifyServerModule } =
+    await import('../server/gauthify-server.module.js');
+  return {
+    Secret,
+    stepAt,
+    totpCode,
+    Outbox,
+    createFastifyAdapter,
+    GAuthifyServerModule,
+  };
+}
+
+async function loadServer(): Promise<LoadedServer> {
+  try {
+    return await load();
+  } catch (error) {
+    const sentence = missingPackage(error, 'GAuthifyTestServer');
+    throw sentence ? new Error(sentence, { cause: error }) : error;
   }
 }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { ConsoleLogger } from '@nestjs/common';
 import { createApp } from './create-app.js';
 import { readEnvironment, urlOf } from './environment.js';
 
@@ -7,7 +8,7 @@ async function main(): Promise<void> {
   const app = await createApp(options);
   app.enableShutdownHooks();
   await app.listen(options.port, options.host);
-  app.useLogger(['fatal', 'error', 'warn']);
+  app.useLogger(new ConsoleLogger({ logLevels: ['fatal', 'error', 'warn'] }));
   process.stdout.write(`GAuthify sample: open ${urlOf(options)}\n`);
 }
 

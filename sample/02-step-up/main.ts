@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { ConsoleLogger } from '@nestjs/common';
 import { createApp } from './create-app.js';
 
 async function main(): Promise<void> {
@@ -8,7 +9,7 @@ async function main(): Promise<void> {
   const app = await createApp({ port });
   app.enableShutdownHooks();
   await app.listen(port, '127.0.0.1');
-  app.useLogger(['fatal', 'error', 'warn']);
+  app.useLogger(new ConsoleLogger({ logLevels: ['fatal', 'error', 'warn'] }));
   process.stdout.write(`Step-up sample: open http://127.0.0.1:${port}\n`);
 }
 

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
 } from 'node:fs';
@@ -34,8 +35,9 @@ afterEach(async () => {
 async function run(
   environment: Record<string, string>,
   until?: RegExp,
+  args: string[] = [],
 ): Promise<{ output: string; errors: string; code: number | null }> {
-  const child = spawn(process.execPath, [PROGRAM], {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
   });
@@ -72,8 +74,15 @@ it('starts with nothing configured, makes a key once, keeps it, and ends on SIGT
   const [, signal] = await once(child!, 'exit');
   expect(signal === 'SIGTERM' || child!.exitCode === 0).toBe(true);
 
-  const second = await run({}, READY);
-  expect(second.output).not.toContain('API key');
+  expect(first.output).toMatch(
+    /Encryption key in gauthify\.sqlite\.key: back it up apart from the database/,
+  );
+
+  const second = await run({}, /API keys exist .*\n/);
+  expect(second.output).not.toContain(key);
+  expect(second.output).toMatch(
+    /API keys exist for realm default; a key is shown only once, when it is made\. Lost it\? .*GAUTHIFY_API_KEYS=default:<key>\n/,
+  );
   expect((await get(second.output)).status).toBe(200);
 });
 
@@ -152,7 +161,7 @@ it('says in one sentence that the port is in use, and exits with 1', async () =>
   try {
     const { errors, code } = await run({ PORT: String(port) });
     expect(errors).toBe(
-      'gauthify-server: PORT is in use: stop what listens there, or set another PORT\n',
+      `gauthify-server: PORT ${port} is in use: stop what listens there, or set another PORT\n`,
     );
     expect(code).toBe(1);
   } finally {
@@ -171,6 +180,10 @@ it.each([
     /^gauthify-server: DATABASE_URL [^\n]+\n$/,
   ],
   [
+    { GAUTHIFY_WHILE_LOCKED: 'maybe' },
+    /^gauthify-server: GAUTHIFY_WHILE_LOCKED [^\n]+"maybe"\n$/,
+  ],
+  [
     { GAUTHIFY_API_KEYS: 'nonsense' },
     /^gauthify-server: GAUTHIFY_API_KEYS [^\n]+\n$/,
   ],
@@ -181,5 +194,37 @@ it.each([
     expect(errors).toMatch(sentence);
     expect(output).toBe('');
     expect(code).toBe(1);
+  },
+);
+
+it.each([['--help'], ['-h']])('explains itself with %s', async (argument) => {
+  const { output, errors, code } = await run({}, undefined, [argument]);
+  expect(output).toMatch(/^Usage: gauthify-server /);
+  // Every variable it reads is there.
+  for (const [name] of readFileSync(
+    'lib/server/environment.ts',
+    'utf8',
+  ).matchAll(/(?<=env\.)[A-Z_]+/g))
+    expect(output).toContain(`${name}`);
+  expect([errors, code]).toEqual(['', 0]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+it('says its version', async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    version: string;
+  };
+  const { output, code } = await run({}, undefined, ['--version']);
+  expect([output, code]).toEqual([`${version}\n`, 0]);
+});
+
+it.each(['--port=5000', 'start'])(
+  'refuses the argument %s',
+  async (argument) => {
+    const { output, errors, code } = await run({}, undefined, [argument]);
+    expect(errors).toBe(
+      `gauthify-server: there is no argument ${argument.split('=')[0]}; see gauthify-server --help\n`,
+    );
+    expect([output, code]).toEqual(['', 2]);
   },
 );

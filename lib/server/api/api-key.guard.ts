@@ -17,10 +17,7 @@ export class ApiKeyGuard implements CanActivate {
     const request = rawRequest(context);
     const key = apiKeyOf(request);
     const realm = key && (await this.apiKeys.realmOf(key));
-    if (!realm)
-      throw new ApiKeyError(
-        key ? 'Unknown or revoked API key' : 'No API key was given',
-      );
+    if (!realm) throw new ApiKeyError(problemOf(request, key));
     request.gauthifyRealm = realm;
     return true;
   }
@@ -31,6 +28,13 @@ export const Realm = createParamDecorator(
   (_: unknown, context: ExecutionContext): string =>
     rawRequest(context).gauthifyRealm!,
 );
+
+function problemOf({ headers }: RawRequest, key: string | undefined): string {
+  if (key) return 'Unknown or revoked API key';
+  return /^\s*Basic /i.test(headers.authorization ?? '')
+    ? 'No API key was given: with HTTP Basic it is the password, and the user name is empty (curl -u :KEY)'
+    : 'No API key was given';
+}
 
 /** The ways the published clients present a key [contract]. */
 function apiKeyOf(request: RawRequest): string | undefined {

@@ -29,6 +29,17 @@ export class ApiKeysService {
     return stored?.realm;
   }
 
+  /** The realms that have a key in the database. */
+  async storedRealms(): Promise<string[]> {
+    const rows = await this.db
+      .selectFrom('api_keys')
+      .select('realm')
+      .distinct()
+      .orderBy('realm')
+      .execute();
+    return rows.map(({ realm }) => realm);
+  }
+
   /**
    * Makes a key of the realm `default` where there is none at all.
    *

@@ -1,4 +1,4 @@
-import { Controller, HttpCode, Post } from '@nestjs/common';
+import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { CheckAuthDto } from '../../dto/check-auth.dto.js';
 import { SendEmailDto } from '../../dto/send-email.dto.js';
 import { SendSmsDto } from '../../dto/send-sms.dto.js';
@@ -6,10 +6,12 @@ import { SendVoiceDto } from '../../dto/send-voice.dto.js';
 import { toE164 } from '../../dto/phone-number.js';
 import { TokenDto } from '../../dto/token.dto.js';
 import { NotFoundError } from '../../errors/not-found.error.js';
+import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { CheckService } from '../codes/check.service.js';
 import { Tokens } from '../codes/tokens.js';
 import type { Channel } from '../delivery/channel.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
@@ -26,13 +28,18 @@ export class CodesController {
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
     private readonly delivery: DeliveryService,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
   @Post('check')
   @HttpCode(200)
-  async check(@Realm() realm: string, @Params() params: CheckAuthDto) {
+  async check(
+    @Realm() realm: string,
+    // Two forks of the old clients send `otp`.
+    @Params({ otp: 'auth_code' }) params: CheckAuthDto,
+  ) {
     const user = await this.users.get(realm, params.uniqueId);
-    const accepted = await this.checks.check(user.id, params.authCode);
+    const accepted = await this.accept(user.id, params.authCode);
     return {
       unique_id: user.unique_id,
       authenticated: accepted !== null,
@@ -70,6 +77,19 @@ export class CodesController {
   sendVoice(@Realm() realm: string, @Params() params: SendVoiceDto) {
     const number = params.voiceNumber && toE164(params.voiceNumber);
     return this.send(realm, params.uniqueId, 'voice', number);
+  }
+
+  private async accept(userId: string, code: string) {
+    try {
+      return await this.checks.check(userId, code);
+    } catch (error) {
+      if (
+        error instanceof RateLimitError &&
+        this.settings.whileLocked === 'false'
+      )
+        return null;
+      throw error;
+    }
   }
 
   private async send(

@@ -27,7 +27,8 @@ const OWN = {
   server: '500',
 } as const satisfies Record<string, ErrorCode>;
 
-const stamp = (timeMs: number): Stamp => ({
+/** A new request id, and the time. */
+export const stamp = (timeMs: number): Stamp => ({
   request_id: randomBytes(16).toString('hex'),
   server_time: new Date(timeMs).toISOString(),
 });

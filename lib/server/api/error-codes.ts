@@ -13,6 +13,8 @@ export const ERROR_CODES = {
   invalid_parameter:
     '406: a parameter is missing or badly formed; the message says which and why',
   invalid_body: '406: the body could not be read; the message says why',
+  invalid_request:
+    '406: the request is not well-formed HTTP, or its headers are too large; the message says which',
   no_address:
     '406: the user has no address of this kind on file, and none was given',
   idempotency_key_reused:
@@ -24,6 +26,7 @@ export const ERROR_CODES = {
     '500: the message could not be handed over to be delivered; try again',
   delivery_unknown:
     '500: the message may have been handed over, or not: it counts as sent, and this request is not carried out again',
+  request_timeout: '500: the request did not arrive in full in time',
   request_in_progress:
     '500: the first request with this Idempotency-Key has no answer yet, or ended without one; it may have been carried out',
   '500': '500: the server failed; its log has the request_id',

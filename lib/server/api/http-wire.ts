@@ -1,15 +1,26 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { NotFoundError } from '../../errors/not-found.error.js';
 import { ParameterError } from '../../errors/parameter.error.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { LONGEST_PARAM } from '../fastify-adapter.js';
-import { MOUNT_PATH } from '../mount-path.js';
+import { MOUNT_PATH, STANDALONE } from '../mount-path.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import { answerClientErrors } from './client-errors.js';
 import { failure } from './envelope.js';
 import type { RawRequest } from './raw-request.js';
-import { readParams } from './read-params.js';
+import { notUtf8, readParams } from './read-params.js';
+
+const KNOWN_METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+];
 
 /**
  * What the published clients need of HTTP that Express and Fastify do not
@@ -19,16 +30,21 @@ import { readParams } from './read-params.js';
  */
 @Injectable()
 export class HttpWire implements OnModuleInit {
+  /** Start of the paths of the API. */
   private readonly prefix: string;
+  /** Start of the paths that nothing but this server answers. */
+  private readonly scope: string;
   private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     @Inject(MOUNT_PATH) mountPath: string,
+    @Inject(STANDALONE) private readonly standalone: boolean,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {
     this.prefix = `${mountPath}/v1/`;
+    this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
     // Here and not in `onModuleInit`: the body must be ours before the
     // application's own parsers see it. In tests the adapter comes later.
     const useMiddleware = () => {
@@ -41,24 +57,41 @@ export class HttpWire implements OnModuleInit {
   onModuleInit(): void {
     const { httpAdapter } = this.adapterHost;
     this.warnOfShortParams();
+    const server = httpAdapter.getHttpServer() as Server;
+    const isOurs = (url: string | undefined) =>
+      url === undefined ? this.standalone : this.isOurs(originForm(url));
+    answerClientErrors(server, isOurs, this.now);
+    answerExpectations(server, isOurs);
     // Before the router, which is the first to look at the URL.
-    (httpAdapter.getHttpServer() as Server).prependListener(
-      'request',
-      (request: IncomingMessage) => {
-        request.url = this.normalizeUrl(request.url ?? '/');
-      },
-    );
+    server.prependListener('request', (request: RawRequest) => {
+      const url = originForm(request.url ?? '/');
+      if (!this.isOurs(url)) return;
+      request.url = this.normalizeUrl(url, request);
+      // Routers answer methods they do not know in ways of their own. This one has no route.
+      if (!KNOWN_METHODS.includes(request.method ?? ''))
+        request.method = 'PATCH';
+    });
     // After the routes of the module: whatever they did not take.
     const rest = httpAdapter.getType() === 'fastify' ? '*' : '{*rest}';
-    httpAdapter.all(
-      `${this.prefix}${rest}`,
-      (_request: unknown, response: unknown) => {
-        const error = new NotFoundError('There is nothing at this path', {
-          errorCode: 'path_not_found',
-        });
-        httpAdapter.reply(response, failure(error, this.now()), 404);
-      },
+    httpAdapter.all(`${this.scope}${rest}`, this.notFound);
+    if (this.scope !== '/')
+      httpAdapter.all(this.scope.slice(0, -1), this.notFound);
+  }
+
+  private readonly notFound = (_request: unknown, response: unknown): void => {
+    const error = new NotFoundError(
+      `There is nothing at this path: those of the API start with ${this.prefix}`,
+      { errorCode: 'path_not_found' },
     );
+    this.adapterHost.httpAdapter.reply(
+      response,
+      failure(error, this.now()),
+      404,
+    );
+  };
+
+  private isOurs(url: string): boolean {
+    return `${url.split('?', 1)[0]}/`.startsWith(this.scope);
   }
 
   /** Fastify finds no route for a parameter over a length it was made with. */
@@ -75,15 +108,21 @@ export class HttpWire implements OnModuleInit {
       );
   }
 
-  /** Takes the slash at the end away, and encodes an id that is not encoded. */
-  private normalizeUrl(url: string): string {
-    const inner = url.slice(this.prefix.length);
-    if (!url.startsWith(this.prefix) || /^\/*(\?|$)/.test(inner)) return url;
-    const [, path, query] = /^([^?]*[^?/])\/*(\?.*)?$/s.exec(url)!;
+  /** Takes the slash at the end away, encodes an id that is not encoded, and leaves nothing that a router refuses. */
+  private normalizeUrl(url: string, request: RawRequest): string {
+    const [, whole = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(url)!;
+    const path = whole.replace(/(?<=.)\/+$/, '');
     const users = `${this.prefix}users/`;
-    if (!path!.startsWith(users)) return `${path}${query ?? ''}`;
-    const id = decode(path!.slice(users.length));
-    return `${users}${encodeURIComponent(id.toWellFormed())}${query ?? ''}`;
+    if (!path.startsWith(users)) {
+      const known = path.startsWith(this.prefix) ? path : whole;
+      return decode(known) === undefined
+        ? `${known.replaceAll('%', '%25')}${query}`
+        : `${known}${query}`;
+    }
+    const raw = path.slice(users.length);
+    const id = decode(raw);
+    if (id === undefined) request.gauthifyIdProblem = notUtf8('unique_id');
+    return `${users}${encodeURIComponent((id ?? raw).toWellFormed())}${query}`;
   }
 
   private readonly middleware = (
@@ -93,7 +132,8 @@ export class HttpWire implements OnModuleInit {
   ): void => {
     const url =
       (request as { originalUrl?: string }).originalUrl ?? request.url;
-    if (!url?.startsWith(this.prefix)) {
+    // Other routes below `path` may be the application's, and want their bodies.
+    if (!this.standalone && !url?.startsWith(this.prefix)) {
       next();
       return;
     }
@@ -120,10 +160,30 @@ export class HttpWire implements OnModuleInit {
   };
 }
 
-function decode(id: string): string {
+/** Of `http://host/path`, as clients behind a proxy may send it, the path. */
+function originForm(url: string): string {
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** A request with `Expect` other than `100-continue`: Node's 417 has no envelope. */
+function answerExpectations(
+  server: Server,
+  isOurs: (url: string | undefined) => boolean,
+): void {
+  const others = server.listeners('checkExpectation');
+  server.removeAllListeners('checkExpectation');
+  server.on('checkExpectation', (request, response) => {
+    if (isOurs(request.url)) server.emit('request', request, response);
+    else if (others.length === 0) response.writeHead(417).end();
+    else for (const other of others) other.call(server, request, response);
+  });
+}
+
+function decode(path: string): string | undefined {
   try {
-    return decodeURIComponent(id);
+    return decodeURIComponent(path);
   } catch {
-    return id;
+    return undefined;
   }
 }

@@ -8,10 +8,18 @@ import type { ClassConstructor } from 'class-transformer';
 import { parseDto } from '../../dto/parse-dto.js';
 import { wireNameOf } from '../../dto/wire-name.decorator.js';
 import { ParameterError } from '../../errors/parameter.error.js';
-import { rawRequest } from './raw-request.js';
+import { rawRequest, type RawParams } from './raw-request.js';
+
+/** Names that some clients use for a parameter: `{ otp: 'auth_code' }`. */
+type Synonyms = Readonly<Record<string, string>>;
 
 const readRawParams = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => rawRequest(context).gauthifyParams,
+  (synonyms: Synonyms, context: ExecutionContext) => {
+    const params = rawRequest(context).gauthifyParams;
+    return !params || params instanceof ParameterError
+      ? params
+      : named(params, synonyms);
+  },
 );
 
 /** Reads raw parameters as the DTO of the handler's parameter, and validates them. */
@@ -32,5 +40,15 @@ const toDto: PipeTransform = {
   },
 };
 
+function named(params: RawParams, synonyms: Synonyms): RawParams {
+  const result = { ...params };
+  for (const [synonym, name] of Object.entries(synonyms))
+    // The parameter's own name wins.
+    if ((result[name] ?? '') === '' && synonym in result)
+      result[name] = result[synonym];
+  return result;
+}
+
 /** The request's parameters, query and body together, as the DTO the parameter is declared as. */
-export const Params = (): ParameterDecorator => readRawParams(toDto);
+export const Params = (synonyms: Synonyms = {}): ParameterDecorator =>
+  readRawParams(synonyms, toDto);

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { ParameterError } from '../../errors/parameter.error.js';
 
@@ -10,6 +10,8 @@ export interface RawRequest extends IncomingMessage {
   /** What the body and the query held, or why they could not be read. */
   gauthifyParams?: RawParams | ParameterError;
   gauthifyRealm?: string;
+  /** Why the id in the path could not be read. */
+  gauthifyIdProblem?: ParameterError;
 }
 
 /** Node's request, below that of Express or Fastify. */
@@ -18,6 +20,14 @@ export function rawRequest(context: ExecutionContext): RawRequest {
     .switchToHttp()
     .getRequest<RawRequest & { raw?: RawRequest }>();
   return request.raw ?? request;
+}
+
+/** Node's response, below that of Express or Fastify. */
+export function rawResponse(context: ExecutionContext): ServerResponse {
+  const response = context
+    .switchToHttp()
+    .getResponse<ServerResponse & { raw?: ServerResponse }>();
+  return response.raw ?? response;
 }
 
 /** The query string of a request, without its `?`. Whatever comes after the first `?` is of it. */

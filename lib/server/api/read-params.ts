@@ -15,11 +15,13 @@ export async function readParams(
   request: IncomingMessage,
   maxBodyBytes: number,
 ): Promise<RawParams> {
-  const query = fromUrlEncoded(queryOf(request), 'query');
+  const isUpdate = request.method === 'PUT';
+  const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
   // GET and DELETE may arrive with anything in the body; it means nothing.
   if (request.method !== 'POST' && request.method !== 'PUT') return query;
   const body = await readBody(request, maxBodyBytes);
-  return { ...query, ...parseBody(body, request.headers['content-type']) };
+  const contentType = request.headers['content-type'];
+  return { ...query, ...parseBody(body, contentType, isUpdate) };
 }
 
 async function readBody(
@@ -46,13 +48,19 @@ async function readBody(
   }
 }
 
-function parseBody(body: string, contentType: string | undefined): RawParams {
+function parseBody(
+  body: string,
+  contentType: string | undefined,
+  isUpdate: boolean,
+): RawParams {
   if (body.trim() === '') return {};
   if (/json/i.test(contentType ?? '')) return fromJson(body);
   if (/x-www-form-urlencoded/i.test(contentType ?? ''))
-    return fromUrlEncoded(body, 'body');
+    return fromUrlEncoded(body, 'body', isUpdate);
   // Clients that forget the header mean one of the two.
-  return /^\s*\{/.test(body) ? fromJson(body) : fromUrlEncoded(body, 'body');
+  return /^\s*\{/.test(body)
+    ? fromJson(body)
+    : fromUrlEncoded(body, 'body', isUpdate);
 }
 
 function fromJson(body: string): RawParams {
@@ -84,14 +92,48 @@ function toJson(value: object): string {
   }
 }
 
-function fromUrlEncoded(text: string, source: string): RawParams {
+/**
+ * @param isUpdate whether empty means unchanged: the Java client sends every
+ *   field it does not set as empty [contract]. JSON says `null` or `""` to clear.
+ */
+function fromUrlEncoded(
+  text: string,
+  source: string,
+  isUpdate: boolean,
+): RawParams {
   const params: RawParams = Object.create(null) as RawParams;
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const rawName = equals < 0 ? pair : pair.slice(0, equals);
+    const name = decodeFormText(rawName);
+    if (name === undefined)
+      throw new ParameterError(
+        `A name in the ${source} must be percent-encoded UTF-8`,
+      );
+    const value = equals < 0 ? '' : decodeFormText(pair.slice(equals + 1));
+    if (value === undefined) throw notUtf8(name.slice(0, 64));
     if (name in params)
       throw invalidBody(
         `The ${source} gives ${JSON.stringify(name.slice(0, 64))} twice`,
       );
-    params[name] = value;
+    if (value !== '' || !isUpdate) params[name] = value;
   }
   return params;
+}
+
+/** `URLSearchParams` reads what is not UTF-8 as U+FFFD, and `J%FCrgen` and `J%E4rgen` as one. */
+function decodeFormText(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+/** For a parameter whose bytes are no UTF-8, or whose `%` starts no escape. */
+export function notUtf8(name: string): ParameterError {
+  return new ParameterError(
+    `${name} must be percent-encoded UTF-8 (a "%" itself is "%25")`,
+  );
 }

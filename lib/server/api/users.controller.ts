@@ -1,12 +1,4 @@
-import {
-  Controller,
-  Delete,
-  Get,
-  HttpCode,
-  Param,
-  Post,
-  Put,
-} from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { CreateUserDto } from '../../dto/create-user.dto.js';
 import { ListUsersDto } from '../../dto/list-users.dto.js';
 import { UpdateUserDto } from '../../dto/update-user.dto.js';
@@ -14,7 +6,9 @@ import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
+import { PagedList } from './paged-list.js';
 import { Params } from './params.decorator.js';
+import { UniqueId } from './unique-id.decorator.js';
 
 /** `users/` of the contract. */
 @Api()
@@ -33,26 +27,27 @@ export class UsersController {
 
   @Get()
   async list(@Realm() realm: string, @Params() page: ListUsersDto) {
-    const users = await this.users.list(realm, page);
-    return users.map((user) => this.view.show(user));
+    return await PagedList.of(this.users.list(realm, page), (user) =>
+      this.view.show(user),
+    );
   }
 
   @Get(':uniqueId')
-  async get(@Realm() realm: string, @Param('uniqueId') uniqueId: string) {
+  async get(@Realm() realm: string, @UniqueId() uniqueId: string) {
     return this.view.show(await this.users.get(realm, uniqueId));
   }
 
   @Put(':uniqueId')
   async update(
     @Realm() realm: string,
-    @Param('uniqueId') uniqueId: string,
+    @UniqueId() uniqueId: string,
     @Params() changes: UpdateUserDto,
   ) {
     return this.view.show(await this.users.update(realm, uniqueId, changes));
   }
 
   @Delete(':uniqueId')
-  async delete(@Realm() realm: string, @Param('uniqueId') uniqueId: string) {
+  async delete(@Realm() realm: string, @UniqueId() uniqueId: string) {
     return this.view.show(await this.users.delete(realm, uniqueId));
   }
 }

@@ -2,9 +2,12 @@ import type { GAuthifyServerOptions } from '../server-options.js';
 import type { ServerSettings } from '../settings.js';
 import { StartError } from '../start-error.js';
 import { openTotpSecret } from '../users/user-secrets.js';
-import { createEncryptionKey, readOrCreateKeyFile } from './key-file.js';
+import {
+  createEncryptionKey,
+  keyFileOf,
+  readOrCreateKeyFile,
+} from './key-file.js';
 import { Keyring } from './keyring.js';
-import { sqliteFile } from './open-database.js';
 import type { Database, UserRow } from './schema.js';
 
 /**
@@ -50,8 +53,8 @@ function keysOf(
   isNew: boolean,
 ) {
   if (options.encryptionKeys?.length) return options.encryptionKeys;
-  const file = sqliteFile(database);
-  return file === ':memory:'
+  const file = keyFileOf(database);
+  return file === undefined
     ? [createEncryptionKey()]
-    : readOrCreateKeyFile(`${file}.key`, isNew);
+    : readOrCreateKeyFile(file, isNew);
 }

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { EncryptionKey } from '../server-options.js';
 import { StartError } from '../start-error.js';
+import { sqliteFile } from './open-database.js';
 import { parseEncryptionKeys } from './parse-encryption-keys.js';
+
+/** Where the key file of a `sqlite:` URL is; `undefined` for a database in memory. */
+export function keyFileOf(database: string): string | undefined {
+  const file = sqliteFile(database);
+  return file === ':memory:' ? undefined : `${file}.key`;
+}
 
 /** A random encryption key. */
 export function createEncryptionKey(): EncryptionKey {

@@ -64,6 +64,8 @@ async function migrate(
 }
 
 function openSqlite(file: string): BetterSqlite3.Database {
+  // Before there is a file: this is no fault of the file's.
+  loadNativeBinary();
   let sqlite: BetterSqlite3.Database | undefined;
   try {
     // For its owner alone; SQLite gives its journals the same mode.
@@ -79,6 +81,18 @@ function openSqlite(file: string): BetterSqlite3.Database {
     sqlite?.close();
     throw new StartError(
       `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** better-sqlite3 loads its binary at the first database. */
+function loadNativeBinary(): void {
+  try {
+    new BetterSqlite3(':memory:').close();
+  } catch (error) {
+    throw new StartError(
+      `better-sqlite3 has no native binary for Node ${process.version} on ${process.platform} ${process.arch}: run npm rebuild better-sqlite3, with its install script allowed (${describe(error).split('\n', 1)[0]})`,
       { cause: error },
     );
   }

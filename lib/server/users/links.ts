@@ -19,6 +19,8 @@ export type Page = 'qr' | 'ez' | 'instructions';
  */
 @Injectable()
 export class Links {
+  private listensOn?: string;
+
   constructor(
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     @Inject(MOUNT_PATH) private readonly mountPath: string,
@@ -26,29 +28,39 @@ export class Links {
     private readonly adapterHost: HttpAdapterHost,
   ) {}
 
-  url(user: UserRow, page: Page): string {
-    const signature = this.sign(user, page);
+  /** @param secret the user's TOTP secret, opened once by whoever needs several links */
+  url(user: UserRow, page: Page, secret: Buffer): string {
+    const signature = sign(user, page, secret);
     return `${this.base()}${this.mountPath}/v1/${page}/${user.id}/${signature}`;
   }
 
   allows(user: UserRow, page: Page, signature: string): boolean {
-    return constantTimeEqual(this.sign(user, page), signature);
-  }
-
-  private sign(user: UserRow, page: Page): string {
-    return createHmac('sha256', openTotpSecret(this.keyring, user))
-      .update(`page\n${page}\n${user.id}`)
-      .digest('base64url');
+    const secret = openTotpSecret(this.keyring, user);
+    return constantTimeEqual(sign(user, page, secret), signature);
   }
 
   private base(): string {
-    if (this.settings.publicUrl !== undefined) return this.settings.publicUrl;
+    const known = this.settings.publicUrl ?? this.listensOn;
+    if (known !== undefined) return known;
     const server = this.adapterHost.httpAdapter?.getHttpServer() as
       { address(): AddressInfo | string | null } | undefined;
     const address = server?.address();
     if (!address || typeof address === 'string') return 'http://localhost';
     const { address: host, port } = address;
-    if (host === '::' || host === '0.0.0.0') return `http://localhost:${port}`;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const shownHost =
+      host === '::' || host === '0.0.0.0'
+        ? 'localhost'
+        : host.includes(':')
+          ? `[${host}]`
+          : host;
+    // Asked once: each time is a system call, and a list shows three links a user.
+    this.listensOn = `http://${shownHost}:${port}`;
+    return this.listensOn;
   }
+}
+
+function sign(user: UserRow, page: Page, secret: Buffer): string {
+  return createHmac('sha256', secret)
+    .update(`page\n${page}\n${user.id}`)
+    .digest('base64url');
 }

@@ -15,6 +15,9 @@ import { newSecrets } from './user-secrets.js';
 
 const DEFAULT_PAGE_SIZE = 100;
 
+/** Users read and shown at a time: what takes a few milliseconds, for nobody else is answered meanwhile. */
+const READ_AT_ONCE = 50;
+
 /** The users of all realms. Each call reaches those of the realm it names alone. */
 @Injectable()
 export class UsersService {
@@ -54,32 +57,72 @@ export class UsersService {
     return row;
   }
 
-  /** Oldest first, all of them without `page`; with `after`, by `unique_id`. */
-  async list(
+  /**
+   * Pages of users: oldest first, all of them without `page`; with `after`, by
+   * `unique_id`. Each page starts after the last user of the one before it, so
+   * nobody is missed or doubled while others come and go.
+   */
+  async *list(
     realm: string,
     { page, pageSize, after }: ListUsersDto,
-  ): Promise<UserRow[]> {
+  ): AsyncGenerator<UserRow[], void> {
     const size = pageSize ?? DEFAULT_PAGE_SIZE;
-    // By what every user has from beginning to end, and an index is of: a page
-    // stays where it is, whoever is made or deleted before it.
-    if (after !== undefined)
-      return await this.db
-        .selectFrom('users')
-        .selectAll()
-        .where('realm', '=', realm)
-        .where('unique_id', '>', after)
-        .orderBy('unique_id')
-        .limit(size)
-        .execute();
-    return await this.db
+    const isWhole =
+      after === undefined && page === undefined && pageSize === undefined;
+    let left = isWhole ? Infinity : size;
+    let last: UserRow | undefined;
+    do {
+      const limit = Math.min(left, READ_AT_ONCE);
+      const offset = last ? 0 : ((page ?? 1) - 1) * size;
+      const users: UserRow[] =
+        after === undefined
+          ? await this.oldestFirst(realm, last, limit, offset)
+          : await this.byUniqueId(realm, last?.unique_id ?? after, limit);
+      if (users.length > 0) yield users;
+      if (users.length < limit) return;
+      left -= users.length;
+      last = users.at(-1);
+    } while (left > 0);
+  }
+
+  private oldestFirst(
+    realm: string,
+    last: UserRow | undefined,
+    limit: number,
+    offset: number,
+  ): Promise<UserRow[]> {
+    return this.db
       .selectFrom('users')
       .selectAll()
       .where('realm', '=', realm)
+      .$if(last !== undefined, (query) =>
+        query.where((eb) =>
+          eb(
+            eb.refTuple('created_at', 'id'),
+            '>',
+            eb.tuple(last!.created_at, last!.id),
+          ),
+        ),
+      )
       .orderBy('created_at')
       .orderBy('id')
-      .$if(page !== undefined || pageSize !== undefined, (query) =>
-        query.limit(size).offset(((page ?? 1) - 1) * size),
-      )
+      .limit(limit)
+      .offset(offset)
+      .execute();
+  }
+
+  private byUniqueId(
+    realm: string,
+    after: string,
+    limit: number,
+  ): Promise<UserRow[]> {
+    return this.db
+      .selectFrom('users')
+      .selectAll()
+      .where('realm', '=', realm)
+      .where('unique_id', '>', after)
+      .orderBy('unique_id')
+      .limit(limit)
       .execute();
   }
 

@@ -1,0 +1,38 @@
+import { Controller, Get, Inject, Res, UseFilters } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { NotForMfaGuard } from '../api/api.decorator.js';
+import { MOUNT_PATH } from '../mount-path.js';
+import { html } from './html.js';
+import { layout, pageHeaders } from './layout.js';
+import { PageFilter } from './page.filter.js';
+
+/** `/` of a server that stands alone: says what it is to whoever opens its address. */
+@NotForMfaGuard()
+@Controller()
+@UseFilters(PageFilter)
+export class HomeController {
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    @Inject(MOUNT_PATH) private readonly mountPath: string,
+  ) {}
+
+  @Get()
+  home(@Res() response: unknown): void {
+    const title = 'GAuthify server';
+    const page = layout(
+      title,
+      html`<h1>${title}</h1>
+        <p>This server answers the GAuthify v1 API for second factors.</p>
+        <p>
+          Set the access point of your client to this address followed by
+          <code>${this.mountPath}/v1/</code>, and give it an API key of this
+          server. With curl:
+          <code>curl -u :KEY ADDRESS${this.mountPath}/v1/users/</code>
+        </p>`,
+    );
+    const { httpAdapter } = this.adapterHost;
+    for (const [name, value] of Object.entries(pageHeaders([])))
+      httpAdapter.setHeader(response, name, value);
+    httpAdapter.reply(response, page, 200);
+  }
+}

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { freePort } from '../sample/running-sample.js';
+
+const PROGRAM = resolve('dist/server/main.js');
+const KEY = 'k'.repeat(24);
+
+let folder: string;
+let child: ChildProcess | undefined;
+let printed = '';
+
+beforeEach(() => {
+  if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
+  folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+});
+afterEach(async () => {
+  if (child?.exitCode === null && child.signalCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  rmSync(folder, { recursive: true });
+});
+
+/** Resolves once the program has printed something like this. */
+async function untilPrinted(pattern: RegExp): Promise<RegExpExecArray> {
+  for (;;) {
+    const found = pattern.exec(printed);
+    if (found) return found;
+    await Promise.race([
+      once(child!.stdout!, 'data'),
+      once(child!.stderr!, 'data'),
+    ]);
+  }
+}
+
+async function start(environment: Record<string, string>): Promise<string> {
+  printed = '';
+  child = spawn(process.execPath, [PROGRAM], {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      GAUTHIFY_API_KEYS: `shop:${KEY}`,
+      ...environment,
+    },
+  });
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', (data) => (printed += String(data)));
+  return (await untilPrinted(/access point (\S+)\n.*\n.*\n/))[1]!;
+}
+
+async function post(url: string, params: Record<string, string>): Promise<any> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization: KEY },
+    body: new URLSearchParams(params),
+  });
+  return await response.json();
+}
+
+const JANE = {
+  unique_id: 'jane',
+  display_name: 'Jane',
+  email: 'jane@example.com',
+};
+
+it('logs an e-mail that could not be delivered, and to whom not', async () => {
+  const url = await start({
+    SMTP_URL: `smtp://127.0.0.1:${await freePort()}`,
+    MAIL_FROM: 'codes@example.com',
+  });
+  await post(`${url}users/`, JANE);
+  const answer = await post(`${url}email/`, { unique_id: 'jane' });
+  expect(answer.error_code).toBe('delivery_failed');
+  await untilPrinted(/ERROR .*A code by email could not be delivered/);
+  expect(printed).not.toContain('jane');
+  // Nest's own account of its start, and colours where nobody sees them.
+  expect(printed).not.toMatch(/Mapped|RoutesResolver|Nest application|\u001b/);
+});
+
+it('logs a failure of the server under the request_id of its answer', async () => {
+  const url = await start({});
+  const other = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
+  other.exec('pragma foreign_keys = off; drop table users');
+  other.close();
+  const answer = await post(`${url}users/`, JANE);
+  expect(answer).toMatchObject({ http_status: 500, error_code: '500' });
+  expect(answer.error_message).toBe('The server failed');
+  const [line] = await untilPrinted(/^.*ERROR .*request_id.*$/m);
+  expect(line).toContain(answer.request_id);
+});

@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+
+let folder: string;
+beforeEach(() => {
+  if (!existsSync('dist/index.js'))
+    throw new Error('Run `npm run build` first');
+  folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** The built package in a `node_modules` of its own, with all that is installed here but one package. */
+function install(without: string): void {
+  const modules = join(folder, 'node_modules');
+  mkdirSync(modules);
+  const link = (name: string) => {
+    if (name !== without)
+      symlinkSync(resolve('node_modules', name), join(modules, name));
+  };
+  for (const name of readdirSync('node_modules')) {
+    if (name.startsWith('.')) continue;
+    if (!name.startsWith('@')) link(name);
+    else {
+      mkdirSync(join(modules, name));
+      for (const inner of readdirSync(join('node_modules', name)))
+        link(`${name}/${inner}`);
+    }
+  }
+  cpSync('dist', join(modules, 'nestjs-gauthify/dist'), { recursive: true });
+  cpSync('package.json', join(modules, 'nestjs-gauthify/package.json'));
+}
+
+function run(file: string) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [file], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, PORT: '0' },
+    encoding: 'utf8',
+  });
+  return { stdout, stderr, status };
+}
+
+const PROGRAM = 'node_modules/nestjs-gauthify/dist/server/main.js';
+
+it.each(['otpauth', 'kysely', 'better-sqlite3', '@nestjs/platform-fastify'])(
+  'the program names %s where it is missing',
+  (name) => {
+    install(name);
+    const { stderr, status } = run(PROGRAM);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^gauthify-server: The server needs the package ${name}, which is not installed: run npm install [^\\n]+\\n$`,
+      ),
+    );
+    expect(status).toBe(1);
+  },
+);
+
+it('the program tells the cause where a package is there and does not load', () => {
+  install('otpauth');
+  const broken = join(folder, 'node_modules/otpauth');
+  mkdirSync(broken);
+  writeFileSync(
+    join(broken, 'package.json'),
+    '{"name":"otpauth","main":"x.cjs"}',
+  );
+  writeFileSync(
+    join(broken, 'x.cjs'),
+    'exports.HOTP = exports.Secret = exports.TOTP = 1; require("not-there");',
+  );
+  const { stderr, status } = run(PROGRAM);
+  expect(stderr).toContain("Cannot find module 'not-there'");
+  expect(stderr).not.toContain('npm install');
+  expect(status).toBe(1);
+});
+
+it('a missing native binary is not blamed on the database, and leaves no file', () => {
+  install('better-sqlite3');
+  const copy = join(folder, 'node_modules/better-sqlite3');
+  cpSync('node_modules/better-sqlite3', copy, { recursive: true });
+  rmSync(join(copy, 'build'), { recursive: true });
+  const { stderr, status } = run(PROGRAM);
+  expect(stderr).toMatch(
+    /^gauthify-server: better-sqlite3 has no native binary for Node v[^\n]+npm rebuild better-sqlite3[^\n]+\n$/,
+  );
+  expect(stderr).not.toContain('DATABASE_URL');
+  expect(status).toBe(1);
+  expect(readdirSync(folder)).toEqual(['node_modules']);
+});
+
+it('the testing door names the packages it needs', () => {
+  install('otpauth');
+  writeFileSync(
+    join(folder, 'test.mjs'),
+    `import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+     await GAuthifyTestServer.start().catch((error) => console.log(error.message));`,
+  );
+  const { stdout } = run('test.mjs');
+  expect(stdout).toBe(
+    'GAuthifyTestServer needs the package otpauth, which is not installed: run npm install kysely@0.28 better-sqlite3@12 otpauth qrcode nodemailer @nestjs/platform-fastify\n',
+  );
+});
