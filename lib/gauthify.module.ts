@@ -26,6 +26,7 @@ import {
   type GAuthifyResolvedOptions,
   normalizeOptions,
 } from './transport/normalize-options.js';
+import { OutageProbe } from './transport/outage-probe.js';
 import { Requester } from './transport/requester.js';
 import { Telemetry } from './transport/telemetry.js';
 
@@ -52,6 +53,7 @@ import { Telemetry } from './transport/telemetry.js';
     Requester,
     Asker,
     GAuthifyTransport,
+    OutageProbe,
     GAuthifyService,
     GAuthifyHealthIndicator,
     MfaEvents,
