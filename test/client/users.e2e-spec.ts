@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { GAuthifyModule, GAuthifyService } from 'nestjs-gauthify';
@@ -164,16 +164,33 @@ async function manyUsers(total: number) {
   return await client([`http://127.0.0.1:${port}/v1/`]);
 }
 
-/** The longest time the event loop stood still meanwhile, milliseconds. */
-async function longestBlock(work: () => Promise<unknown>): Promise<number> {
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  delay.enable();
-  await work();
-  delay.disable();
-  return delay.max / 1e6;
+/**
+ * Time this thread has worked, milliseconds: what other processes of a busy
+ * machine take does not count. By the clock where the system does not tell.
+ */
+function workedMs(): number {
+  const file = '/proc/thread-self/schedstat';
+  if (!existsSync(file)) return performance.now();
+  return Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6;
 }
 
-/** The least of several runs: a machine with other things to do is no failure. */
+/** The longest time the event loop was held meanwhile, milliseconds. */
+async function longestBlock(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0;
+  let last = workedMs();
+  const tick = () => {
+    const now = workedMs();
+    longest = Math.max(longest, now - last);
+    last = now;
+  };
+  const timer = setInterval(tick, 1);
+  await work();
+  clearInterval(timer);
+  tick();
+  return longest;
+}
+
+/** The least of several runs: a collection of garbage that falls into one is no failure. */
 async function leastOf(runs: number, run: () => Promise<number>) {
   let least = Infinity;
   for (let i = 0; i < runs; i++) least = Math.min(least, await run());
