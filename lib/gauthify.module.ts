@@ -11,6 +11,7 @@ import {
 import { GAuthifyService } from './gauthify.service.js';
 import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
 import { getGAuthifyToken } from './inject-gauthify.decorator.js';
+import type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
 import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
 import { MfaEvents } from './mfa/mfa-events.js';
 import { MfaMethods } from './mfa/mfa-methods.js';
@@ -29,6 +30,7 @@ import {
 import { OutageProbe } from './transport/outage-probe.js';
 import { Requester } from './transport/requester.js';
 import { Telemetry } from './transport/telemetry.js';
+import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -39,7 +41,11 @@ import { Telemetry } from './transport/telemetry.js';
   providers: [
     {
       provide: GAUTHIFY_MODULE_OPTIONS,
-      useFactory: normalizeOptions,
+      useFactory: (given: GAuthifyModuleOptions) => {
+        const options = normalizeOptions(given);
+        warnOfPlainHttp(options.accessPoints);
+        return options;
+      },
       inject: [GAUTHIFY_GIVEN_OPTIONS],
     },
     {
