@@ -104,7 +104,7 @@ export class GAuthifyModule extends ConfigurableModuleClass {
     ...options
   }: typeof ASYNC_OPTIONS_TYPE & {
     /** As `mfa.routes`: routes are mounted before options are made. */
-    mfaRoutes?: MfaRoutesOption;
+    mfaRoutes?: MfaRoutesOption | undefined;
   }): DynamicModule {
     return assemble(super.forRootAsync(options), options, mfaRoutes);
   }

@@ -9,5 +9,5 @@ export interface CheckAuthOptions extends CallOptions {
    *
    * @default false
    */
-  safeMode?: boolean;
+  safeMode?: boolean | undefined;
 }

@@ -11,7 +11,7 @@ export const {
 } = new ConfigurableModuleBuilder<GAuthifyServerOptions>()
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createGAuthifyServerOptions')
-  .setExtras<{ path?: string }>({}, (definition, { path }) => {
+  .setExtras<{ path?: string | undefined }>({}, (definition, { path }) => {
     const mountPath = toMountPath(path);
     return {
       ...definition,
