@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 const modules = resolve('node_modules');
@@ -70,6 +70,25 @@ it('holds what it needs and nothing else', () => {
   ]);
   expect(files.filter((file) => /spec\./.test(file))).toEqual([]);
   expect(files).toContain('dist/server/main.js');
+});
+
+it('holds each source once, in its source map', () => {
+  const sources = files.filter((file) => /\.[cm]?ts$/.test(file));
+  expect(sources.filter((file) => !file.endsWith('.d.ts'))).toEqual([]);
+  const compiled = files.filter((file) => file.endsWith('.js'));
+  expect(compiled.length).toBeGreaterThan(100);
+  for (const file of compiled) {
+    const path = join(app, 'package', file);
+    expect(readFileSync(path, 'utf8')).not.toContain('sourceMappingURL=data:');
+    const map = JSON.parse(readFileSync(`${path}.map`, 'utf8'));
+    expect(map.sources).toEqual([
+      relative(dirname(file), file.replace(/^dist/, 'lib')).replace(
+        /js$/,
+        'ts',
+      ),
+    ]);
+    expect(map.sourcesContent).toEqual([expect.any(String)]);
+  }
 });
 
 const DOORS = [
