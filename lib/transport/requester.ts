@@ -67,13 +67,13 @@ export class Requester {
    */
   mayWaitForConnection(): boolean {
     if (this.connections) return false;
-    const { adapter, httpAgent, httpsAgent } = this.http.axiosRef.defaults;
+    const { defaults } = this.http.axiosRef;
     const agents = [
-      (httpAgent as Agent | undefined) ?? httpGlobalAgent,
-      (httpsAgent as Agent | undefined) ?? httpsGlobalAgent,
+      (defaults.httpAgent as Agent | undefined) ?? httpGlobalAgent,
+      (defaults.httpsAgent as Agent | undefined) ?? httpsGlobalAgent,
     ];
     return (
-      typeof adapter === 'function' ||
+      typeof defaults.adapter === 'function' ||
       agents.some(
         ({ maxSockets, maxTotalSockets }) =>
           maxSockets !== Infinity || maxTotalSockets !== Infinity,
