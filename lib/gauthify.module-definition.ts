@@ -14,7 +14,7 @@ export const GAUTHIFY_GIVEN_OPTIONS = Symbol('GAUTHIFY_GIVEN_OPTIONS');
 /** What `forRoot` and `forRootAsync` of `GAuthifyModule` take beside the options. */
 export interface GAuthifyModuleExtras {
   /** Whether every module sees the service without importing this one. @default false */
-  isGlobal?: boolean;
+  isGlobal?: boolean | undefined;
 
   /**
    * Name of this GAuthify, where an application talks to several: its service
@@ -22,7 +22,7 @@ export interface GAuthifyModuleExtras {
    *
    * @default none: the service is injected by its class
    */
-  name?: string;
+  name?: string | undefined;
 
   /**
    * Your own `HttpModule`, such as `HttpModule.register({ proxy: … })`: its
@@ -31,7 +31,7 @@ export interface GAuthifyModuleExtras {
    *
    * @default connections of our own, kept alive
    */
-  http?: DynamicModule | Type;
+  http?: DynamicModule | Type | undefined;
 }
 
 export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =

@@ -11,6 +11,7 @@ import {
 import { GAuthifyService } from './gauthify.service.js';
 import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
 import { getGAuthifyToken } from './inject-gauthify.decorator.js';
+import type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
 import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
 import { MfaEvents } from './mfa/mfa-events.js';
 import { MfaMethods } from './mfa/mfa-methods.js';
@@ -26,8 +27,10 @@ import {
   type GAuthifyResolvedOptions,
   normalizeOptions,
 } from './transport/normalize-options.js';
+import { OutageProbe } from './transport/outage-probe.js';
 import { Requester } from './transport/requester.js';
 import { Telemetry } from './transport/telemetry.js';
+import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -38,7 +41,11 @@ import { Telemetry } from './transport/telemetry.js';
   providers: [
     {
       provide: GAUTHIFY_MODULE_OPTIONS,
-      useFactory: normalizeOptions,
+      useFactory: (given: GAuthifyModuleOptions) => {
+        const options = normalizeOptions(given);
+        warnOfPlainHttp(options.accessPoints);
+        return options;
+      },
       inject: [GAUTHIFY_GIVEN_OPTIONS],
     },
     {
@@ -52,6 +59,7 @@ import { Telemetry } from './transport/telemetry.js';
     Requester,
     Asker,
     GAuthifyTransport,
+    OutageProbe,
     GAuthifyService,
     GAuthifyHealthIndicator,
     MfaEvents,
@@ -96,7 +104,7 @@ export class GAuthifyModule extends ConfigurableModuleClass {
     ...options
   }: typeof ASYNC_OPTIONS_TYPE & {
     /** As `mfa.routes`: routes are mounted before options are made. */
-    mfaRoutes?: MfaRoutesOption;
+    mfaRoutes?: MfaRoutesOption | undefined;
   }): DynamicModule {
     return assemble(super.forRootAsync(options), options, mfaRoutes);
   }

@@ -8,9 +8,11 @@ import {
   identity,
   map,
   of,
+  toArray,
   type Observable,
   type ObservableInput,
 } from 'rxjs';
+import { isPossibleAuthCode } from './dto/auth-code.js';
 import { CheckAuthDto } from './dto/check-auth.dto.js';
 import type { CheckResult } from './dto/check-result.dto.js';
 import { CreateUserDto } from './dto/create-user.dto.js';
@@ -20,7 +22,6 @@ import { SendSmsDto } from './dto/send-sms.dto.js';
 import { SendVoiceDto } from './dto/send-voice.dto.js';
 import { TokenDto } from './dto/token.dto.js';
 import { UpdateUserDto } from './dto/update-user.dto.js';
-import { isVerifierFailure } from './errors/is-verifier-failure.js';
 import type {
   AccessPointHealth,
   HealthOptions,
@@ -35,17 +36,24 @@ import type { UsersOptions } from './interfaces/users-options.interface.js';
 import { quickTest } from './quick-test.js';
 import { checkCallOptions } from './transport/check-call-options.js';
 import { GAuthifyTransport } from './transport/gauthify.transport.js';
+import { OutageProbe } from './transport/outage-probe.js';
 import {
   readCheckResult,
   readErrors,
+  readList,
   readUser,
-  readUsers,
 } from './transport/read-data.js';
 import { toParams } from './transport/to-params.js';
 import { userPath } from './transport/user-path.js';
 import type { WireCall } from './transport/wire-call.js';
 import { usersStream } from './users-stream.js';
 import { usersQuery } from './transport/users-query.js';
+
+/** {@link CheckAuthDto} on the wire. */
+type CheckParams = Record<'unique_id' | 'auth_code', string>;
+
+/** What a page of users holds at most [contract]. */
+const MAX_PAGE_SIZE = 1000;
 
 /**
  * The calls of GAuthify.
@@ -54,23 +62,29 @@ import { usersQuery } from './transport/users-query.js';
  * subscribed to, and every subscription is a call of its own. It emits one
  * value and completes ({@link quickTest} emits one per step, {@link users} one
  * per user). Unsubscribing drops the connection and asks no further access
- * point; GAuthify may have done what was asked by then. Each call takes
- * {@link CallOptions} last.
+ * point; GAuthify may already have processed the call by then. Most methods
+ * take {@link CallOptions} as their last argument; {@link checkAuth},
+ * {@link users} and {@link health} take options of their own, and
+ * {@link quickTest} and {@link isUnreachable} take none of these.
  *
- * A call is one call however many access points it takes: where GAuthify may
- * have acted and its answer was lost, it is asked again only if that does no
- * harm; see the option `retry`. "Not repeatable" below is about a second call.
+ * One call may try several access points: where GAuthify may have processed it
+ * and the answer was lost, it is retried only if that does no harm; see the
+ * option `retry`. "Not repeatable" below is about a second call.
  *
- * What goes wrong is a {@link GAuthifyError}, through the Observable and never
- * thrown. A bad argument is a {@link ParameterError} which names it, and no
- * request; a {@link ServerError} means that no access point was of use, and
- * has the reasons in `cause`. Each method names what else there is.
+ * Failures are a {@link GAuthifyError} through the Observable, never thrown. A
+ * bad argument is a {@link ParameterError} that names it, and nothing is sent;
+ * a {@link ServerError} means that no access point could serve the call, with
+ * the reasons in `cause`, or that an answer made no sense. Each method names
+ * its other errors.
  */
 @Injectable()
 export class GAuthifyService {
   private readonly logger = new Logger(GAuthifyService.name);
 
-  constructor(private readonly transport: GAuthifyTransport) {}
+  constructor(
+    private readonly transport: GAuthifyTransport,
+    private readonly outageProbe: OutageProbe,
+  ) {}
 
   /**
    * Makes a user. Not repeatable: after a time-out the user may exist, and a
@@ -94,7 +108,9 @@ export class GAuthifyService {
 
   /**
    * Changes a user: what is left out stays, `null` clears. May be repeated,
-   * but each `resetKey` makes another secret.
+   * but each `resetKey` makes another secret. Sent as a form; as JSON where a
+   * value is `null`, because in a form GAuthify takes an empty value for
+   * "unchanged".
    *
    * @throws NotFoundError no such user
    */
@@ -129,16 +145,20 @@ export class GAuthifyService {
     ).pipe(map(() => true as const));
   }
 
-  /** All users of the realm. May be repeated. */
+  /**
+   * All users of the realm in one array, in the order of their ids. Collects
+   * what {@link users} emits, by pages of 1000; the times of `options` are
+   * those of one page. Holds all users in memory: prefer {@link users} for
+   * large realms. May be repeated.
+   */
   getAllUsers(options?: CallOptions): Observable<GAuthifyUser[]> {
-    return this.call(() => ({ method: 'GET', path: 'users/' }), options).pipe(
-      map(readUsers),
-    );
+    return this.users({ ...options, pageSize: MAX_PAGE_SIZE }).pipe(toArray());
   }
 
   /**
    * All users of the realm, one by one, in the order of their ids; asks for a
-   * page at a time, so that any number of them passes through little memory.
+   * page at a time, so that any number of them passes through little memory,
+   * and yields to the event loop every 100 users.
    * Who is there from beginning to end is emitted once, whoever else is made or
    * deleted meanwhile (with a GAuthify that pages by number alone, as the
    * hosted one: some may be missed or come twice then). May be repeated.
@@ -172,7 +192,7 @@ export class GAuthifyService {
             query: usersQuery({ after, page, pageSize }),
           }),
           options,
-        ).pipe(map(readUsers)),
+        ).pipe(map(readList)),
       pageSize,
       each ? concatMap((user: GAuthifyUser) => each(user)) : identity,
     );
@@ -247,15 +267,15 @@ export class GAuthifyService {
 
   /**
    * Whether the code is right: of the authenticator app, the one-time pass, or
-   * one that was sent. A right code is used up by this. Not repeatable: after
-   * a time-out the code may be used up, and a second call says `false`.
+   * one that was sent. A right code is used up by this. A text that cannot be
+   * a code, whatever the user, emits `false` and nothing is sent. Not
+   * repeatable: after a time-out the code may be used up, and a second call
+   * emits `false`.
    *
-   * With `safeMode` it emits `true` where GAuthify cannot tell: it is
-   * unreachable, fails, or refuses our key. An error the person at the other
-   * end can bring about is still an error: else whoever lacks the code would
-   * send an empty one ({@link ParameterError}), guess until GAuthify looks no
-   * more ({@link RateLimitError}), or name a user who never enrolled
-   * ({@link NotFoundError}), and be let in.
+   * With `safeMode` it emits `true` where GAuthify is unreachable; see
+   * {@link isUnreachable}, which decides it. All other errors stay errors, also
+   * an {@link ApiKeyError}: the person being checked must not be able to bring
+   * about what lets them in.
    *
    * @throws RateLimitError too many attempts; `retryAfterSeconds` says when there may be another
    * @throws NotFoundError no such user
@@ -271,34 +291,60 @@ export class GAuthifyService {
     );
     if (safeMode !== true) return authenticated$;
     return authenticated$.pipe(
-      catchError((error: unknown) => {
-        if (!isVerifierFailure(error)) throw error;
-        this.logger.warn(
-          `safeMode let someone in without a check: ${error.name} (${error.errorCode})`,
-        );
-        return of(true);
-      }),
+      catchError((error: unknown) =>
+        this.isUnreachable(error).pipe(
+          map((isUnreachable) => {
+            if (!isUnreachable) throw error;
+            this.logger.warn(
+              // Written by our transport: access points and what happened at them.
+              `safeMode let someone in without a check: ${(error as { cause: Error }).cause.message}`,
+            );
+            return true;
+          }),
+        ),
+      ),
     );
   }
 
   /**
+   * Whether safe mode may let a person in after a call of this client ended
+   * with `error`: what `checkAuth({ safeMode: true })` and `MfaGuard` go by.
+   *
+   * Emits `true` only if nobody answered the call (an answer of GAuthify, or a
+   * 4xx of anybody in between, is one), and an independent probe of every
+   * access point fails too: a `GET errors/` on a new connection, which takes up
+   * to `timeoutMs`. Waiting for connections of our own, and a process that is
+   * too busy to tell, count as reachable. Emits one value; never errors. One
+   * probe serves all who wait for it, and its result is reused for a second.
+   * Unsubscribing ends the waiting.
+   */
+  isUnreachable(error: unknown): Observable<boolean> {
+    return defer(() =>
+      this.transport.mayBeOutage(error) ? this.outageProbe.isDown() : of(false),
+    );
+  }
+  /**
    * As {@link checkAuth}, and says which kind of code it was: `method` is
    * `null` where the code was wrong, and where GAuthify does not say (the hosted
    * service does not).
+   *
+   * @throws ServerError also where the answer is about another user
    */
   check(
     uniqueId: string,
     authCode: string,
     options?: CallOptions,
   ): Observable<CheckResult> {
-    return this.call(
-      () => ({
-        method: 'POST',
-        path: 'check/',
-        params: toParams(CheckAuthDto, { uniqueId, authCode }),
-      }),
-      options,
-    ).pipe(map((data) => readCheckResult(uniqueId, data)));
+    return defer(() => {
+      const given = checkCallOptions(options);
+      const params = toParams(CheckAuthDto, { uniqueId, authCode });
+      const { unique_id: id, auth_code: code } = params as CheckParams;
+      if (!isPossibleAuthCode(code))
+        return of({ uniqueId: id, authenticated: false, method: null });
+      return this.transport
+        .call({ method: 'POST', path: 'check/', params }, given)
+        .pipe(map((data) => readCheckResult(id, data)));
+    });
   }
 
   /**

@@ -5,6 +5,7 @@ import {
   defer,
   EMPTY,
   finalize,
+  find,
   map,
   of,
   tap,
@@ -92,15 +93,10 @@ function stepsOfUser(
     ),
     step(
       'list users',
-      gauthify
-        .getAllUsers()
-        .pipe(
-          map(
-            (users) =>
-              users.some((user) => user.uniqueId === uniqueId) ||
-              'the list lacks the user',
-          ),
-        ),
+      gauthify.users({ pageSize: 1000 }).pipe(
+        find((user) => user.uniqueId === uniqueId),
+        map((user) => user !== undefined || 'the list lacks the user'),
+      ),
     ),
     step(
       'update user',

@@ -17,7 +17,7 @@ export class ListUsersDto {
   @IsInt()
   @Min(1)
   @Max(1_000_000_000)
-  page?: number;
+  page?: number | undefined;
 
   /** Users a page, 1–1000. @default 100 */
   @WireName('page_size', asInteger)
@@ -25,7 +25,7 @@ export class ListUsersDto {
   @IsInt()
   @Min(1)
   @Max(1000)
-  pageSize?: number;
+  pageSize?: number | undefined;
 
   /**
    * The page that comes after this `unique_id`, in the order of the ids;
@@ -36,5 +36,5 @@ export class ListUsersDto {
   @IsOptional()
   @IsString()
   @MaxLength(255)
-  after?: string;
+  after?: string | undefined;
 }

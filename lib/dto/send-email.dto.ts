@@ -13,5 +13,5 @@ export class SendEmailDto {
   /** Where to send, this once; not stored. @default the user's own */
   @WireName('email', asOptionalText)
   @IsOptionalEmail()
-  email?: string | null;
+  email?: string | null | undefined;
 }

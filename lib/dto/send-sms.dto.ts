@@ -13,5 +13,5 @@ export class SendSmsDto {
   /** Where to send, this once; not stored. @default the user's own */
   @WireName('sms_number', asOptionalText)
   @IsOptionalPhoneNumber()
-  smsNumber?: string | null;
+  smsNumber?: string | null | undefined;
 }

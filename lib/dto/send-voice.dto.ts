@@ -13,5 +13,5 @@ export class SendVoiceDto {
   /** Where to send, this once; not stored. @default the user's own */
   @WireName('voice_number', asOptionalText)
   @IsOptionalPhoneNumber()
-  voiceNumber?: string | null;
+  voiceNumber?: string | null | undefined;
 }

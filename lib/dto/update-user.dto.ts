@@ -10,7 +10,7 @@ export class UpdateUserDto extends UserDetailsDto {
   @WireName('display_name', asText)
   @ValidateIf((dto: UpdateUserDto) => dto.displayName !== undefined)
   @IsText()
-  displayName?: string;
+  displayName?: string | undefined;
 
   /**
    * Give the user a new secret: codes of the old one stop working, a lock-out
@@ -19,7 +19,7 @@ export class UpdateUserDto extends UserDetailsDto {
   @WireName('reset_key', asFlag)
   @IsOptional()
   @IsBoolean({ message: '$property must be true or false' })
-  resetKey?: boolean;
+  resetKey?: boolean | undefined;
 
   /**
    * With `resetKey`: the user changes their secret themselves and goes on to
@@ -29,7 +29,7 @@ export class UpdateUserDto extends UserDetailsDto {
   @WireName('keep_enrolled', asFlag)
   @IsOptional()
   @IsBoolean({ message: '$property must be true or false' })
-  keepEnrolled?: boolean;
+  keepEnrolled?: boolean | undefined;
 
   /**
    * With `resetKey`: only while the user is not enrolled; else it is a
@@ -41,5 +41,5 @@ export class UpdateUserDto extends UserDetailsDto {
   @WireName('unless_enrolled', asFlag)
   @IsOptional()
   @IsBoolean({ message: '$property must be true or false' })
-  unlessEnrolled?: boolean;
+  unlessEnrolled?: boolean | undefined;
 }

@@ -13,17 +13,17 @@ export abstract class UserDetailsDto {
   /** Where codes by e-mail go. */
   @WireName('email', asOptionalText)
   @IsOptionalEmail()
-  email?: string | null;
+  email?: string | null | undefined;
 
   /** Where codes by SMS go: E.164, or a US number without country code. */
   @WireName('sms_number', asOptionalText)
   @IsOptionalPhoneNumber()
-  smsNumber?: string | null;
+  smsNumber?: string | null | undefined;
 
   /** Where codes by voice call go: E.164, or a US number without country code. */
   @WireName('voice_number', asOptionalText)
   @IsOptionalPhoneNumber()
-  voiceNumber?: string | null;
+  voiceNumber?: string | null | undefined;
 
   /** Anything of yours: a JSON object of at most 8 KiB. */
   @WireName('meta', asMeta)
@@ -35,5 +35,5 @@ export abstract class UserDetailsDto {
   )
   @IsOptional()
   @IsMeta()
-  meta?: Record<string, unknown> | null;
+  meta?: Record<string, unknown> | null | undefined;
 }

@@ -9,9 +9,9 @@ const BRAND = Symbol.for('nestjs-gauthify.error');
 /** What a {@link GAuthifyError} carries besides its message. */
 export interface GAuthifyErrorDetails {
   /** Status GAuthify answered with. @default the status of the class */
-  httpStatus?: number;
+  httpStatus?: number | undefined;
   /** Stable code of GAuthify, see `GAuthifyService.apiErrors()`. */
-  errorCode?: string;
+  errorCode?: string | undefined;
   /** What GAuthify answered, verbatim, where it answered at all. */
   responseBody?: unknown;
   /** What went wrong underneath: a network error, validation details. */

@@ -10,7 +10,9 @@ export class RateLimitError extends GAuthifyError {
 
   constructor(
     message: string,
-    details: GAuthifyErrorDetails & { retryAfterSeconds?: number } = {},
+    details: GAuthifyErrorDetails & {
+      retryAfterSeconds?: number | undefined;
+    } = {},
   ) {
     super(message, 402, 'rate_limited', details);
     this.retryAfterSeconds = details.retryAfterSeconds;

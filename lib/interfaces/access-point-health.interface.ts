@@ -1,7 +1,7 @@
 /** Options of `GAuthifyService.health`. */
 export interface HealthOptions {
   /** Time for each access point, milliseconds. @default that of the module */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** Whether an access point answers. */

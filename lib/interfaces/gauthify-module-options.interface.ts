@@ -14,21 +14,21 @@ export interface GAuthifyModuleOptions {
    *
    * @default the hosted ones, `https://alpha.gauthify.com/v1/` and `https://beta.gauthify.com/v1/`
    */
-  accessPoints?: string[];
+  accessPoints?: string[] | undefined;
 
   /**
    * Time for one attempt at one access point, milliseconds.
    *
    * @default 5000
    */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 
   /**
    * Time for a call, all its attempts together, milliseconds.
    *
    * @default no limit but `timeoutMs` for each access point
    */
-  totalTimeoutMs?: number;
+  totalTimeoutMs?: number | undefined;
 
   /**
    * How long an access point that failed is left alone, milliseconds, before a
@@ -37,7 +37,7 @@ export interface GAuthifyModuleOptions {
    *
    * @default 30000
    */
-  accessPointCooldownMs?: number;
+  accessPointCooldownMs?: number | undefined;
 
   /**
    * When a call goes on to another access point.
@@ -53,7 +53,7 @@ export interface GAuthifyModuleOptions {
    *
    * @default `safe`
    */
-  retry?: RetryPolicy;
+  retry?: RetryPolicy | undefined;
 
   /**
    * Most connections to one access point at a time; further calls wait for
@@ -61,8 +61,8 @@ export interface GAuthifyModuleOptions {
    *
    * @default 128
    */
-  maxSockets?: number;
+  maxSockets?: number | undefined;
 
   /** How `MfaGuard` reads requests. */
-  mfa?: MfaOptions;
+  mfa?: MfaOptions | undefined;
 }

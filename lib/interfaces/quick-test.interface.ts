@@ -1,11 +1,11 @@
 /** Where `GAuthifyService.quickTest` sends codes; what is left out is not tried. */
 export interface QuickTestOptions {
   /** E-mail address to send a code to. @default none */
-  email?: string;
+  email?: string | undefined;
   /** Number to send a code to by SMS, E.164. @default none */
-  smsNumber?: string;
+  smsNumber?: string | undefined;
   /** Number to call with a code, E.164. @default none */
-  voiceNumber?: string;
+  voiceNumber?: string | undefined;
 }
 
 /** Outcome of one step of `GAuthifyService.quickTest`. */

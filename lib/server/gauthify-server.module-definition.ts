@@ -14,12 +14,12 @@ export const {
   .setFactoryMethodName('createGAuthifyServerOptions')
   .setExtras<{
     /** Where the API is mounted: `gauthify` is `/gauthify/v1/`. @default the root */
-    path?: string;
+    path?: string | undefined;
     /**
      * The application serves nothing else: every unknown path is answered with
      * the envelope, and `/` says what this server is. @default false
      */
-    standalone?: boolean;
+    standalone?: boolean | undefined;
   }>({}, (definition, { path, standalone }) => {
     const mountPath = toMountPath(path);
     return {

@@ -28,7 +28,7 @@ export interface GAuthifyServerOptions {
    *
    * @default `sqlite:gauthify.sqlite`
    */
-  database?: string;
+  database?: string | undefined;
 
   /**
    * Where browsers reach this server, without the module's `path`: start of
@@ -36,10 +36,10 @@ export interface GAuthifyServerOptions {
    *
    * @default the address the application listens on
    */
-  publicUrl?: string;
+  publicUrl?: string | undefined;
 
   /** Keys accepted besides those in the database. @default none */
-  apiKeys?: RealmKey[];
+  apiKeys?: RealmKey[] | undefined;
 
   /**
    * Keys for the secrets in the database, newest first: the first encrypts,
@@ -47,10 +47,10 @@ export interface GAuthifyServerOptions {
    *
    * @default a key file beside the SQLite file, made where there is none; a random one in memory
    */
-  encryptionKeys?: EncryptionKey[];
+  encryptionKeys?: EncryptionKey[] | undefined;
 
   /** Name shown in authenticator apps and messages. @default `GAuthify` */
-  issuer?: string;
+  issuer?: string | undefined;
 
   /**
    * Where the ezGAuth page sends a browser after a right code, by realm;
@@ -58,7 +58,7 @@ export interface GAuthifyServerOptions {
    *
    * @default none: the page shows the token
    */
-  returnUrls?: Record<string, string>;
+  returnUrls?: Record<string, string> | undefined;
 
   /**
    * Origins that may frame the ezGAuth page (`frame-ancestors` of its CSP).
@@ -66,13 +66,13 @@ export interface GAuthifyServerOptions {
    *
    * @default none
    */
-  frameAncestors?: string[];
+  frameAncestors?: string[] | undefined;
 
   /** Mail server (`smtp://…`, `smtps://…`) and sender address. @default e-mail goes to the outbox */
-  smtp?: { url: string; from: string };
+  smtp?: { url: string; from: string } | undefined;
 
   /** Your own way to deliver a channel's codes. @default SMTP where set, else the outbox */
-  senders?: Partial<Record<Channel, Sender>>;
+  senders?: { [Name in Channel]?: Sender | undefined } | undefined;
 
   /**
    * What `check/` answers while a user has to wait, or is locked: a 402, or
@@ -85,8 +85,10 @@ export interface GAuthifyServerOptions {
   whileLocked?: WhileLocked;
 
   /** Numbers of the security design, each with its default. */
-  security?: Partial<SecurityOptions>;
+  security?:
+    | { [Name in keyof SecurityOptions]?: SecurityOptions[Name] | undefined }
+    | undefined;
 
   /** The time, milliseconds since 1970. For tests. @default `Date.now` */
-  now?: () => number;
+  now?: (() => number) | undefined;
 }

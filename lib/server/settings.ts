@@ -97,9 +97,12 @@ function checkWhileLocked(value: WhileLocked): WhileLocked {
 }
 
 function checkSecurity(
-  given: Partial<SecurityOptions>,
+  options: NonNullable<GAuthifyServerOptions['security']>,
 ): Readonly<SecurityOptions> {
-  for (const [name, value] of Object.entries(given)) {
+  const given = Object.entries(options).filter(
+    (entry): entry is [string, number] => entry[1] !== undefined,
+  );
+  for (const [name, value] of given) {
     if (!(name in SECURITY_DEFAULTS))
       throw new StartError(`There is no option security.${name}`);
     const least =
@@ -109,5 +112,8 @@ function checkSecurity(
         `Option security.${name} must be a whole number of at least ${least}, but is ${value}`,
       );
   }
-  return Object.freeze({ ...SECURITY_DEFAULTS, ...given });
+  return Object.freeze({
+    ...SECURITY_DEFAULTS,
+    ...Object.fromEntries(given),
+  });
 }

@@ -11,7 +11,7 @@ export interface GAuthifyTestServerOptions extends Omit<
   'now'
 > {
   /** Nest's HTTP adapter. @default a new `FastifyAdapter` */
-  adapter?: AbstractHttpAdapter;
+  adapter?: AbstractHttpAdapter | undefined;
 }
 
 /**
@@ -53,8 +53,8 @@ export class GAuthifyTestServer {
     const apiKey = randomBytes(20).toString('hex');
     const app = await NestFactory.create(
       GAuthifyServerModule.forRoot({
-        database: 'sqlite::memory:',
         ...options,
+        database: options.database ?? 'sqlite::memory:',
         apiKeys: [{ realm: 'test', key: apiKey }, ...(options.apiKeys ?? [])],
         now: () => Date.now() + clock.offsetMs,
         standalone: true,

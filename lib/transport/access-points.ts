@@ -43,6 +43,8 @@ export interface Tried {
  * cool-down; then a single call tries it, while others go on with what works.
  */
 export class AccessPoints {
+  /** Answers so far, of all access points together. */
+  answers = 0;
   private readonly all: readonly AccessPoint[];
 
   constructor(
@@ -125,6 +127,7 @@ export class AccessPoints {
   succeeded(point: AccessPoint): void {
     this.ended(point);
     point.answers += 1;
+    this.answers += 1;
     point.answeredAt = this.now();
     point.downUntil = undefined;
     point.isProbed = false;

@@ -27,6 +27,8 @@ export class CallAttempts {
   /** What this call is to find out about. */
   private probed?: AccessPoint;
   private isCancelled = false;
+  private isRefused = false;
+  private readonly answersBefore: number;
 
   constructor(
     private readonly call: WireCall,
@@ -39,6 +41,16 @@ export class CallAttempts {
     private readonly observed: ObservedCall | undefined,
   ) {
     this.effect = effectOf(call);
+    this.answersBefore = points.answers;
+  }
+
+  /**
+   * Whether the failure of this call may be an outage of GAuthify: nobody
+   * refused it with a 4xx, which the person it is about can bring about, and no
+   * other call was answered meanwhile.
+   */
+  mayBeOutage(): boolean {
+    return !this.isRefused && this.points.answers === this.answersBefore;
   }
 
   /** Drops the request under way, and makes no other. */
@@ -145,6 +157,8 @@ export class CallAttempts {
     failure: Exclude<Failure, { kind: 'final' }>,
   ): void {
     this.failures.push(new Error(`${point.url} ${failure.reason}`));
+    const { status = 0 } = failure;
+    if (status >= 400 && status < 500) this.isRefused = true;
     this.tried.set(point, {
       times: (this.tried.get(point)?.times ?? 0) + 1,
       answers: point.answers,
@@ -160,6 +174,7 @@ function saysNothing(
   point: AccessPoint,
   answersBefore: number,
 ): boolean {
+  if (verdict.kind !== 'final' && verdict.isOurs) return true;
   if (verdict.kind === 'lost') return verdict.isHealthy === true;
   // It waited for one of our connections, which others had meanwhile.
   return verdict.kind === 'unsent' && isLate && point.answers > answersBefore;

@@ -8,44 +8,61 @@ import { undiciAdapter } from './undici-adapter.js';
 /** For connecting alone, and longer than anybody waits: attempts have clocks of their own. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** The connections of one client: kept alive between calls, closed with the application. */
-@Injectable()
-export class Connections implements OnApplicationShutdown {
+/** Connections, in the two shapes requests are made with. */
+export interface Line {
   readonly dispatcher: Dispatcher;
   readonly adapter: AxiosAdapter;
+}
+
+/** The connections of one client, closed with the application. */
+@Injectable()
+export class Connections implements OnApplicationShutdown {
+  /** Kept alive between calls, at most `maxSockets` to an access point. */
+  readonly pool: Line;
+  /** A new connection for each request, whatever the pool is busy with. */
+  readonly apart: Line;
 
   constructor(
     @Inject(GAUTHIFY_MODULE_OPTIONS) options: GAuthifyResolvedOptions,
   ) {
     const settings: Agent.Options = {
-      connections: options.maxSockets,
       connect: { timeout: CONNECT_TIMEOUT_MS },
-      // One request after the other: one that breaks must not take others along.
-      pipelining: 1,
       // The transport has clocks of its own, for the attempt and for the call.
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    // As axios' own adapter: where the environment names a proxy, through that.
-    const hasProxy = Object.keys(process.env).some((name) =>
-      /^https?_proxy$/i.test(name),
-    );
-    this.dispatcher = hasProxy
-      ? new EnvHttpProxyAgent({
-          ...settings,
-          // http is passed on as it is: many proxies tunnel https alone.
-          proxyTunnel: false,
-          clientFactory: poolOfProxy,
-        })
-      : new Agent(settings);
-    this.adapter = undiciAdapter(this.dispatcher);
+    this.pool = lineOf({
+      ...settings,
+      connections: options.maxSockets,
+      // One request after the other: one that breaks must not take others along.
+      pipelining: 1,
+    });
+    // undici: 0 keeps no connection alive.
+    this.apart = lineOf({ ...settings, pipelining: 0 });
   }
 
   /** Once the HTTP server has answered its last request: it may wait for a call. */
   async onApplicationShutdown(): Promise<void> {
     // Not `close`, which waits for calls whose callers are gone.
-    await this.dispatcher.destroy();
+    await this.pool.dispatcher.destroy();
+    await this.apart.dispatcher.destroy();
   }
+}
+
+function lineOf(settings: Agent.Options): Line {
+  // As axios' own adapter: where the environment names a proxy, through that.
+  const hasProxy = Object.keys(process.env).some((name) =>
+    /^https?_proxy$/i.test(name),
+  );
+  const dispatcher = hasProxy
+    ? new EnvHttpProxyAgent({
+        ...settings,
+        // http is passed on as it is: many proxies tunnel https alone.
+        proxyTunnel: false,
+        clientFactory: poolOfProxy,
+      })
+    : new Agent(settings);
+  return { dispatcher, adapter: undiciAdapter(dispatcher) };
 }
 
 /**

@@ -18,6 +18,10 @@ const REASONS: Record<string, string> = {
 const BEFORE =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*|CERT_.*|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
+// What this process or machine lacks, or has closed itself.
+const OURS =
+  /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRINUSE|EADDRNOTAVAIL|UND_ERR_(DESTROYED|CLOSED))$/;
+
 /**
  * Why an access point gave no answer. Reads nothing of the error but code and name:
  * axios' errors carry the request, and with it the API key.
@@ -34,9 +38,11 @@ export function describeFailure(
     return {
       kind: 'lost',
       reason: `could not be asked (${String(name)} in an interceptor?)`,
-      isHealthy: true,
+      isOurs: true,
     };
   const reason = REASONS[code] ?? `could not be asked (${code})`;
+  if (OURS.test(code))
+    return { kind: isUnwritten ? 'unsent' : 'lost', reason, isOurs: true };
   if (isUnwritten ?? BEFORE.test(code)) return { kind: 'unsent', reason };
   return reason === REASONS['ECONNRESET']
     ? { kind: 'lost', reason, isClosed: true }

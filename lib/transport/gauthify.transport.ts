@@ -21,6 +21,7 @@ import type { WireCall } from './wire-call.js';
 @Injectable()
 export class GAuthifyTransport {
   readonly accessPoints: AccessPoints;
+  private readonly outages = new WeakSet<object>();
 
   constructor(
     private readonly requester: Requester,
@@ -71,12 +72,17 @@ export class GAuthifyTransport {
         observed?.end(error);
         subscriber.error(error);
       };
+      const failUnreachable = (failures: Error[]) => {
+        const error = unreachable(failures);
+        if (attempts.mayBeOutage()) this.outages.add(error);
+        fail(error);
+      };
       if (totalTimeoutMs !== undefined)
         timer = setTimeout(() => {
           const late = new Error(
             `No access point answered within ${totalTimeoutMs} ms (totalTimeoutMs)`,
           );
-          fail(unreachable([...attempts.failures, late]));
+          failUnreachable([...attempts.failures, late]);
         }, totalTimeoutMs);
       const running = observed
         ? observed.run(() => attempts.run())
@@ -84,7 +90,7 @@ export class GAuthifyTransport {
       running.then(
         (verdict) => {
           if (subscriber.closed) return;
-          if (verdict.kind === 'none') fail(unreachable(attempts.failures));
+          if (verdict.kind === 'none') failUnreachable(attempts.failures);
           else if (verdict.kind === 'final') fail(verdict.error);
           else {
             observed?.end();
@@ -102,6 +108,16 @@ export class GAuthifyTransport {
         observed?.end(CANCELLED);
       };
     });
+  }
+
+  /**
+   * Whether a call of this client ended with `error` because nobody answered
+   * it: what safe mode may open for, if the probe fails too.
+   */
+  mayBeOutage(error: unknown): boolean {
+    return (
+      typeof error === 'object' && error !== null && this.outages.has(error)
+    );
   }
 
   /** Asks one access point something harmless: why it is of no use, `undefined` where it is. */

@@ -23,25 +23,27 @@ export function judgeAnswer(answer: Answer): Verdict {
     // A page below 500 is by whoever stands there instead of GAuthify. What is
     // neither JSON nor a page may be what is left of GAuthify's answer.
     return status < 500 && (status >= 300 || isPage(answer))
-      ? { kind: 'turned-away', reason }
-      : { kind: 'lost', reason };
+      ? { kind: 'turned-away', reason, status }
+      : { kind: 'lost', reason, status };
   }
   if (status > 400 && !FINAL.has(status)) {
     const reason = `answered ${status}`;
     // 408 is said of requests that arrived in part; the others were not taken.
-    if (status < 500 && status !== 408) return { kind: 'turned-away', reason };
+    if (status < 500 && status !== 408)
+      return { kind: 'turned-away', reason, status };
     // An error GAuthify has a name for is not the end of the access point. It
     // says 500 then; what proxies say has other numbers.
     const code = body['error_code'];
     return status === 500 && typeof code === 'string' && code !== '500'
-      ? { kind: 'lost', reason, isHealthy: true }
-      : { kind: 'lost', reason };
+      ? { kind: 'lost', reason, status, isHealthy: true }
+      : { kind: 'lost', reason, status };
   }
   const isSuccess = status >= 200 && status < 300;
   if (!isSuccess) return { kind: 'final', error: errorOfAnswer(answer, body) };
   if (!Object.hasOwn(body, 'data'))
     return {
       kind: 'lost',
+      status,
       reason: `answered ${status} without data: is this the URL of a GAuthify server?`,
     };
   return { kind: 'data', data: body['data'] };

@@ -1,4 +1,5 @@
 import type { AuthMethod, CheckResult } from '../dto/check-result.dto.js';
+import { asText } from '../dto/from-wire.js';
 import { GAuthifyUser } from '../dto/gauthify-user.dto.js';
 import { wireNamesOf } from '../dto/wire-name.decorator.js';
 import { ServerError } from '../errors/server.error.js';
@@ -21,10 +22,10 @@ export function readUser(data: unknown): GAuthifyUser {
   return user;
 }
 
-/** Reads a list of users. @throws ServerError where `data` is none */
-export function readUsers(data: unknown): GAuthifyUser[] {
+/** Reads a list, whatever is in it. @throws ServerError where `data` is none */
+export function readList(data: unknown): unknown[] {
   if (!Array.isArray(data)) throw unexpected(data);
-  return data.map(readUser);
+  return data;
 }
 
 /** Reads the list of error codes. @throws ServerError where `data` is none */
@@ -40,9 +41,17 @@ const METHODS: readonly unknown[] = [
   'voice',
 ] satisfies AuthMethod[];
 
-/** Whether a code was right, and of which kind: whatever is not plainly "yes" is "no". */
+/**
+ * Whether a code was right, and of which kind: whatever is not plainly "yes" is "no".
+ *
+ * @throws ServerError where the answer names another user: a cache or proxy mixed answers up
+ */
 export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
-  if (!isObject(data) || data['authenticated'] !== true)
+  if (!isObject(data)) return { uniqueId, authenticated: false, method: null };
+  // The hosted service may leave it out.
+  const named = asText(data['unique_id']) ?? uniqueId;
+  if (named !== uniqueId) throw unexpected(data);
+  if (data['authenticated'] !== true)
     return { uniqueId, authenticated: false, method: null };
   const { method, epoch } = data;
   return {

@@ -1,9 +1,12 @@
+import { type Agent, globalAgent as httpGlobalAgent } from 'node:http';
+import { globalAgent as httpsGlobalAgent } from 'node:https';
 import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import type { AxiosInstance } from 'axios';
 import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import { Connections } from './connections.js';
+import { Connections, type Line } from './connections.js';
 import type { GAuthifyResolvedOptions } from './normalize-options.js';
+import { formOf } from './to-params.js';
 import { requestsOf } from './undici-adapter.js';
 import { type Request, UndiciRequest } from './undici-request.js';
 import { VERSION } from './version.js';
@@ -37,7 +40,7 @@ export class Requester {
 
   send(
     accessPoint: string,
-    { method, path, params, query }: WireCall,
+    { method, path, params, query, isApart }: WireCall,
     idempotencyKey: string | undefined,
   ): Request {
     const url = accessPoint + path + (query ? `?${query}` : '');
@@ -47,18 +50,39 @@ export class Requester {
       'Accept-Encoding': 'identity',
       'User-Agent': `nestjs-gauthify/${VERSION}`,
     };
-    if (params) headers['Content-Type'] = 'application/x-www-form-urlencoded';
-    if (idempotencyKey) headers['Idempotency-Key'] = idempotencyKey;
     // In the body alone: a query ends up in access logs, with codes and tokens.
-    const data = params && new URLSearchParams(params).toString();
+    const [type, data] = params ? bodyOf(method, params) : [];
+    if (type) headers['Content-Type'] = type;
+    if (idempotencyKey) headers['Idempotency-Key'] = idempotencyKey;
     const request = { method, url, headers, data };
-    return this.connections && !this.isTouched
-      ? this.straight(this.connections, request)
-      : this.byAxios(request);
+    const line = this.connections?.[isApart ? 'apart' : 'pool'];
+    return line && !this.isTouched
+      ? this.straight(line, request)
+      : this.byAxios(request, line);
+  }
+
+  /**
+   * Whether also a request made apart may wait for a connection: the agents of
+   * an application's own `HttpModule` have limits of their own.
+   */
+  mayWaitForConnection(): boolean {
+    if (this.connections) return false;
+    const { defaults } = this.http.axiosRef;
+    const agents = [
+      (defaults.httpAgent as Agent | undefined) ?? httpGlobalAgent,
+      (defaults.httpsAgent as Agent | undefined) ?? httpsGlobalAgent,
+    ];
+    return (
+      typeof defaults.adapter === 'function' ||
+      agents.some(
+        ({ maxSockets, maxTotalSockets }) =>
+          maxSockets !== Infinity || maxTotalSockets !== Infinity,
+      )
+    );
   }
 
   private straight(
-    { dispatcher }: Connections,
+    { dispatcher }: Line,
     { method, url, headers, data }: WireRequest,
   ): Request {
     headers['Authorization'] = this.authorization;
@@ -74,7 +98,10 @@ export class Requester {
   }
 
   /** Spells out what an application may have changed in `axios.defaults`. */
-  private byAxios({ method, url, headers, data }: WireRequest): Request {
+  private byAxios(
+    { method, url, headers, data }: WireRequest,
+    line: Line | undefined,
+  ): Request {
     const controller = new AbortController();
     const { signal } = controller;
     const answer = this.http.axiosRef
@@ -93,7 +120,7 @@ export class Requester {
         maxRedirects: 0,
         timeout: 0,
         signal,
-        ...(this.connections && { adapter: this.connections.adapter }),
+        ...(line && { adapter: line.adapter }),
       })
       .then(({ status, headers, data }) => ({
         status,
@@ -107,6 +134,20 @@ export class Requester {
         requestsOf(signal)?.every((request) => request.isUnwritten()),
     };
   }
+}
+
+/**
+ * Media type and text of a body. A form, which every GAuthify server reads; but
+ * in the form of an update an empty value leaves things as they are, because old
+ * clients send what they do not set as empty: JSON `null` clears.
+ */
+function bodyOf(
+  method: WireCall['method'],
+  params: Record<string, string | null>,
+): [type: string, text: string] {
+  return method === 'PUT' && Object.values(params).includes(null)
+    ? ['application/json', JSON.stringify(params)]
+    : ['application/x-www-form-urlencoded', formOf(params)];
 }
 
 interface WireRequest {

@@ -26,7 +26,9 @@ export class Telemetry {
   private readonly tracer?: Api.Tracer;
   private readonly duration?: Api.Histogram;
 
-  constructor(private readonly api?: typeof Api) {
+  // Private, and so without types in the published declarations: applications
+  // that check their libraries need not have `@opentelemetry/api`.
+  private constructor(private readonly api?: typeof Api) {
     this.tracer = api?.trace.getTracer('nestjs-gauthify', VERSION);
     this.duration = api?.metrics
       .getMeter('nestjs-gauthify', VERSION)

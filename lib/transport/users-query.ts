@@ -1,5 +1,5 @@
 import { ListUsersDto } from '../dto/list-users.dto.js';
-import { toParams } from './to-params.js';
+import { formOf, toParams } from './to-params.js';
 
 /**
  * The query of a page of users. Both ways to page at once: our server goes by
@@ -8,4 +8,4 @@ import { toParams } from './to-params.js';
  * @throws ParameterError naming what is wrong
  */
 export const usersQuery = (page: ListUsersDto): string =>
-  new URLSearchParams(toParams(ListUsersDto, page)).toString();
+  formOf(toParams(ListUsersDto, page));

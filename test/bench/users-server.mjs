@@ -21,7 +21,8 @@ const user = (i) => ({
 
 const server = createServer((request, response) => {
   const { searchParams } = new URL(request.url, 'http://x');
-  const size = Number(searchParams.get('page_size'));
+  // All of them where no page is asked for, as GAuthify does.
+  const size = Number(searchParams.get('page_size') ?? total);
   const after = searchParams.get('after');
   const from = after ? Number(after.slice('user-'.length)) + 1 : 0;
   const data = Array.from(

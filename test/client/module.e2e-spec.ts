@@ -1,10 +1,11 @@
 import 'reflect-metadata';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Controller,
   Get,
   Inject,
   Injectable,
+  Logger,
   Module,
   UseGuards,
   type DynamicModule,
@@ -192,4 +193,50 @@ describe('with ConfigModule', () => {
   it('does not start without a key', async () => {
     await expect(fromEnvironment()).rejects.toThrow(/apiKey is missing/);
   });
+});
+
+describe('an access point over plain http', () => {
+  const warningsOf = async (...accessPoints: string[]) => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    const module = await start(
+      GAuthifyModule.forRoot({ ...options, accessPoints }),
+    );
+    const lines = warn.mock.calls.map(([line]) => String(line));
+    warn.mockRestore();
+    await module.close();
+    return lines;
+  };
+
+  it('on another machine is warned of at start, in one line without the key', async () => {
+    const lines = await warningsOf(
+      'https://a.example/v1/',
+      'http://b.example:4000/gauthify/v1/',
+      'http://10.0.0.7/v1/',
+    );
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /http:\/\/b\.example:4000, http:\/\/10\.0\.0\.7 .*plain http.*API key.*Use https/,
+      ),
+    ]);
+    expect(lines[0]).not.toContain(options.apiKey);
+  });
+
+  it.each([
+    'http://localhost.example/v1/',
+    'http://127.example/v1/',
+    'http://[::2]/v1/',
+  ])('is warned of where its host only looks like this one: %s', async (url) =>
+    expect(await warningsOf(url)).toHaveLength(1),
+  );
+
+  it.each([
+    'http://localhost:4000/v1/',
+    'http://LOCALHOST/v1/',
+    'http://127.0.0.1/v1/',
+    'http://127.8.9.10/v1/',
+    'http://[::1]:4000/v1/',
+    'https://gauthify.example/v1/',
+  ])('on this machine is not: %s', async (url) =>
+    expect(await warningsOf(url)).toEqual([]),
+  );
 });

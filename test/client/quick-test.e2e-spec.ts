@@ -20,7 +20,10 @@ function gauthifyOf(changes: Record<string, Respond> = {}): Respond {
   return (response, request, socket) => {
     const { method, url, body } = request;
     const params = Object.fromEntries(new URLSearchParams(body));
-    const call = `${method} ${url.replace('/v1/', '').replace(/quick.*/, ':id')}`;
+    const call = `${method} ${url
+      .replace('/v1/', '')
+      .replace(/\?.*/, '')
+      .replace(/quick.*/, ':id')}`;
     const answer = (): Respond => {
       if (call === 'GET errors/') return data({});
       if (call === 'POST users/') user = wireUser(params);

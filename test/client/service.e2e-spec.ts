@@ -31,7 +31,7 @@ describe('a call', () => {
       'updateUser',
       (g) => g.updateUser('jane', { email: null, resetKey: true }),
       'PUT users/jane/',
-      'email=&reset_key=true',
+      '{"email":null,"reset_key":"true"}',
       user,
       USER,
     ],
@@ -47,7 +47,23 @@ describe('a call', () => {
       'updateUser that clears meta',
       (g) => g.updateUser('jane', { meta: null }),
       'PUT users/jane/',
-      'meta=',
+      '{"meta":null}',
+      user,
+      USER,
+    ],
+    [
+      'updateUser that clears nothing',
+      (g) => g.updateUser('jane', { displayName: 'J', meta: { a: 1 } }),
+      'PUT users/jane/',
+      'meta=%7B%22a%22%3A1%7D&display_name=J',
+      user,
+      USER,
+    ],
+    [
+      'createUser without an address',
+      (g) => g.createUser({ uniqueId: 'a', displayName: 'A', email: null }),
+      'POST users/',
+      'email=&unique_id=a&display_name=A',
       user,
       USER,
     ],
@@ -59,7 +75,6 @@ describe('a call', () => {
       user,
       true,
     ],
-    ['getAllUsers', (g) => g.getAllUsers(), 'GET users/', '', [user], [USER]],
     ['getUser', (g) => g.getUser('jane'), 'GET users/jane/', '', user, USER],
     [
       'getUserByToken',
@@ -126,6 +141,12 @@ describe('a call', () => {
       request.replace(' ', ' /v1/'),
     ]);
     expect(server.seen[0]?.body).toBe(body);
+    if (body)
+      expect(server.seen[0]?.headers['content-type']).toBe(
+        body.startsWith('{')
+          ? 'application/json'
+          : 'application/x-www-form-urlencoded',
+      );
   });
 
   it.each<[string, Call]>([
@@ -206,6 +227,54 @@ describe('a user', () => {
 });
 
 describe('a code', () => {
+  it.each([
+    '12345',
+    '1234567',
+    '123456789',
+    'abcdef',
+    "' OR 1=1 --",
+    '１２３４５６',
+    '     ',
+    '12 34-5',
+  ])('that cannot be one, %j, is wrong and is not sent', async (code) => {
+    const { gauthify, server } = await clientOf(
+      data({ unique_id: 'jane', authenticated: true }),
+    );
+    for (const safeMode of [false, true])
+      await expect(
+        firstValueFrom(gauthify.checkAuth('jane', code, { safeMode })),
+      ).resolves.toBe(false);
+    await expect(firstValueFrom(gauthify.check('jane', code))).resolves.toEqual(
+      { uniqueId: 'jane', authenticated: false, method: null },
+    );
+    expect(server.seen).toEqual([]);
+  });
+
+  it.each(['123456', '12345678', '123 456', '1234-5678', 123456 as never])(
+    'that can be one, %j, is sent',
+    async (code) => {
+      const { gauthify } = await clientOf(
+        data({ unique_id: 'jane', authenticated: true }),
+      );
+      await expect(
+        firstValueFrom(gauthify.checkAuth('jane', code)),
+      ).resolves.toBe(true);
+    },
+  );
+
+  it.each(['john', 'JANE', '', 7, ['jane'], {}])(
+    'answered with the right code of %j is a ServerError, in safe mode too',
+    async (unique_id) => {
+      const { gauthify } = await clientOf(
+        data({ unique_id, authenticated: true }),
+      );
+      for (const safeMode of [false, true])
+        await expect(
+          firstValueFrom(gauthify.checkAuth('jane', '123456', { safeMode })),
+        ).rejects.toBeInstanceOf(ServerError);
+    },
+  );
+
   it.each<[unknown, boolean]>([
     [{ authenticated: true }, true],
     [{ authenticated: false }, false],

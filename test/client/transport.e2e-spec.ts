@@ -36,7 +36,7 @@ describe('a request', () => {
     expect(server.seen).toMatchObject([
       {
         method: 'GET',
-        url: '/v1/users/',
+        url: '/v1/users/?page=1&page_size=1000&after=',
         body: '',
         headers: {
           authorization: `Basic ${Buffer.from(`:${API_KEY}`).toString('base64')}`,
