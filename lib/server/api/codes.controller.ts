@@ -12,6 +12,7 @@ import type { Channel } from '../delivery/channel.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
+import { OnRepetition } from '../idempotency/repetition.decorator.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
 import { Params } from './params.decorator.js';
@@ -30,6 +31,15 @@ export class CodesController {
 
   @Post('check')
   @HttpCode(200)
+  @OnRepetition({
+    triesCode: true,
+    // As a used code is answered.
+    afterChange: ({ unique_id }) => ({
+      unique_id,
+      authenticated: false,
+      method: null,
+    }),
+  })
   async check(@Realm() realm: string, @Params() params: CheckAuthDto) {
     const user = await this.users.get(realm, params.uniqueId);
     const accepted = await this.checks.check(user.id, params.authCode);
@@ -43,13 +53,10 @@ export class CodesController {
 
   @Post('token')
   @HttpCode(200)
+  @OnRepetition({ afterChange: noSuchToken })
   async userByToken(@Realm() realm: string, @Params() { token }: TokenDto) {
     const user = await this.tokens.redeem(realm, token);
-    if (!user)
-      throw new NotFoundError('The token is unknown, used or expired', {
-        errorCode: 'token_not_found',
-      });
-    return this.view.show(user);
+    return user ? this.view.show(user) : noSuchToken();
   }
 
   @Post('email')
@@ -82,4 +89,10 @@ export class CodesController {
     await this.delivery.send(user, channel, address);
     return this.view.show(user);
   }
+}
+
+function noSuchToken(): never {
+  throw new NotFoundError('The token is unknown, used or expired', {
+    errorCode: 'token_not_found',
+  });
 }

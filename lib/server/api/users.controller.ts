@@ -10,6 +10,7 @@ import {
 import { CreateUserDto } from '../../dto/create-user.dto.js';
 import { ListUsersDto } from '../../dto/list-users.dto.js';
 import { UpdateUserDto } from '../../dto/update-user.dto.js';
+import { OnRepetition } from '../idempotency/repetition.decorator.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
@@ -52,6 +53,8 @@ export class UsersController {
   }
 
   @Delete(':uniqueId')
+  // The user as they last were: all of it ended with them.
+  @OnRepetition({ afterChange: (kept) => kept })
   async delete(@Realm() realm: string, @Param('uniqueId') uniqueId: string) {
     return this.view.show(await this.users.delete(realm, uniqueId));
   }

@@ -68,7 +68,7 @@ export class Attempts {
    */
   async reserve(userId: string): Promise<UserRow> {
     // Read first: whoever has to wait costs no write.
-    await this.standingOf(userId);
+    await this.refuseIfWaiting(userId);
     const now = this.now();
     const { lockAfterAttempts } = this.settings.security;
     const user = await this.db
@@ -86,16 +86,32 @@ export class Attempts {
       .executeTakeFirst();
     if (user) return user;
     // Another attempt came first.
-    await this.standingOf(userId);
+    await this.refuseIfWaiting(userId);
     throw this.tooMany(1);
   }
 
   /**
-   * Refuses a user who has to wait, or is locked, by reading alone.
+   * Refuses a user who has to wait, or is locked, by reading alone. One who does
+   * not exist has to wait for nothing.
    *
    * @throws RateLimitError
    */
-  refuse({ failures, next_attempt_at, wrong_codes_until }: Standing): void {
+  async refuseWaiting(realm: string, uniqueId: unknown): Promise<void> {
+    if (typeof uniqueId !== 'string') return;
+    const user = await this.db
+      .selectFrom('users')
+      .select(['failures', 'next_attempt_at', 'wrong_codes_until'])
+      .where('realm', '=', realm)
+      .where('unique_id', '=', uniqueId)
+      .executeTakeFirst();
+    if (user) this.refuse(user);
+  }
+
+  private refuse({
+    failures,
+    next_attempt_at,
+    wrong_codes_until,
+  }: Standing): void {
     const { lockAfterAttempts, maxAttemptDelaySeconds } =
       this.settings.security;
     if (failures >= lockAfterAttempts)
@@ -138,7 +154,7 @@ export class Attempts {
     return sql<number>`wrong_codes_until - ${this.shareMs}`;
   }
 
-  private async standingOf(userId: string): Promise<void> {
+  private async refuseIfWaiting(userId: string): Promise<void> {
     const user = await this.db
       .selectFrom('users')
       .select(['failures', 'next_attempt_at', 'wrong_codes_until'])

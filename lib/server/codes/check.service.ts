@@ -42,8 +42,7 @@ export class CheckService {
     if (code.length === ONE_TIME_PASS_DIGITS)
       return await this.useOneTimePass(user, code);
     return (
-      (await this.useTotp(user, code)) ??
-      (await this.sentCodes.use(user, code))
+      (await this.useTotp(user, code)) ?? (await this.sentCodes.use(user, code))
     );
   }
 
