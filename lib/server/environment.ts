@@ -41,6 +41,7 @@ export function optionsFromEnvironment(
     issuer: env.GAUTHIFY_ISSUER || 'GAuthify',
     returnUrls: parseReturnUrls(env.GAUTHIFY_RETURN_URLS || ''),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
+    keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
   };
   settingsOf(options);
@@ -53,6 +54,13 @@ function list(text: string): string[] {
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
+}
+
+function parseBoolean(env: Environment, name: string): boolean {
+  const text = env[name] || 'false';
+  if (text !== 'true' && text !== 'false')
+    throw new StartError(`${name} must be true or false, but is "${text}"`);
+  return text === 'true';
 }
 
 function parsePort(text: string): number {

@@ -11,6 +11,7 @@ export interface ServerSettings {
   readonly issuer: string;
   readonly returnUrls: ReadonlyMap<string, string>;
   readonly frameAncestors: readonly string[];
+  readonly keepQrUrl: boolean;
   readonly security: Readonly<SecurityOptions>;
 }
 
@@ -45,6 +46,7 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
         checkUrl(origin, 'GAUTHIFY_FRAME_ANCESTORS (option frameAncestors)')
           .origin,
     ),
+    keepQrUrl: options.keepQrUrl ?? false,
     security: checkSecurity(options.security ?? {}),
   });
 }
