@@ -16,6 +16,7 @@ it('has the documented defaults', () => {
     issuer: 'GAuthify',
     returnUrls: {},
     frameAncestors: [],
+    keepQrUrl: false,
     smtp: undefined,
     whileLocked: 'error',
   });
@@ -32,6 +33,7 @@ it('reads every variable', () => {
       GAUTHIFY_ISSUER: 'My Bank',
       GAUTHIFY_RETURN_URLS: 'a=https://a.example.com/?x=1',
       GAUTHIFY_FRAME_ANCESTORS: 'https://a.example.com',
+      GAUTHIFY_KEEP_QR_URL: 'true',
       SMTP_URL: 'smtp://user:pass@mail.example.com',
       MAIL_FROM: 'bank@example.com',
       GAUTHIFY_WHILE_LOCKED: 'false',
@@ -49,6 +51,7 @@ it('reads every variable', () => {
     issuer: 'My Bank',
     returnUrls: { a: 'https://a.example.com/?x=1' },
     frameAncestors: ['https://a.example.com'],
+    keepQrUrl: true,
     smtp: {
       url: 'smtp://user:pass@mail.example.com',
       from: 'bank@example.com',
@@ -60,6 +63,10 @@ it('reads every variable', () => {
 describe('a wrong value is named in one sentence', () => {
   it.each<[Environment, string]>([
     [{ PORT: 'abc' }, 'PORT must be a number'],
+    [
+      { GAUTHIFY_KEEP_QR_URL: 'yes' },
+      'GAUTHIFY_KEEP_QR_URL must be true or false, but is "yes"',
+    ],
     [{ PORT: '65536' }, 'PORT must be a number'],
     [{ PORT: '-1' }, 'PORT must be a number'],
     [{ PUBLIC_URL: 'example.com' }, 'PUBLIC_URL'],

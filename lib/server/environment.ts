@@ -45,6 +45,7 @@ export function optionsFromEnvironment(
     issuer: env.GAUTHIFY_ISSUER || 'GAuthify',
     returnUrls: parseReturnUrls(env.GAUTHIFY_RETURN_URLS || ''),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
+    keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
     // Checked below.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
@@ -59,6 +60,13 @@ function list(text: string): string[] {
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
+}
+
+function parseBoolean(env: Environment, name: string): boolean {
+  const text = env[name] || 'false';
+  if (text !== 'true' && text !== 'false')
+    throw new StartError(`${name} must be true or false, but is "${text}"`);
+  return text === 'true';
 }
 
 function parsePort(text: string): number {

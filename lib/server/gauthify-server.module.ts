@@ -28,6 +28,7 @@ import {
 } from './gauthify-server.module-definition.js';
 import { KeptAnswers } from './idempotency/kept-answers.js';
 import { PagesController } from './pages/pages.controller.js';
+import { QrImages } from './pages/qr-images.js';
 import type { GAuthifyServerOptions } from './server-options.js';
 import {
   SERVER_SETTINGS,
@@ -86,6 +87,7 @@ import { UsersService } from './users/users.service.js';
     UsersService,
     UserView,
     Links,
+    QrImages,
     Attempts,
     CheckService,
     SentCodes,

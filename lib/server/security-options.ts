@@ -10,6 +10,13 @@ export interface SecurityOptions {
   maxAttemptDelaySeconds: number;
   /** Consecutive wrong codes after which only `reset_key` helps. @default 100 [NIST SP 800-63B] */
   lockAfterAttempts: number;
+  /**
+   * Wrong codes of a user in any 24 hours, whatever right codes come in between: half of them may come
+   * at once, the other half spread evenly over the day. `reset_key` starts anew.
+   *
+   * @default 100 [NIST SP 800-63B]
+   */
+  maxWrongCodesPerDay: number;
   /** Life of a code sent by e-mail, SMS or voice, seconds. @default 300 [NIST SP 800-63B] */
   sentCodeTtlSeconds: number;
   /** Codes that may be compared with a sent one. @default 5 */
@@ -20,6 +27,8 @@ export interface SecurityOptions {
   sendsPerWindow: number;
   /** @default 600 */
   sendWindowSeconds: number;
+  /** Messages to a user in 24 hours, all channels together. @default 50 */
+  sendsPerDay: number;
   /** Life of a token `gat…`, seconds. @default 300 */
   tokenTtlSeconds: number;
   /** How long the answer to an `Idempotency-Key` is kept, seconds. @default 600 */
@@ -36,11 +45,13 @@ export const SECURITY_DEFAULTS: Readonly<SecurityOptions> = Object.freeze({
   attemptDelaySeconds: 5,
   maxAttemptDelaySeconds: 3600,
   lockAfterAttempts: 100,
+  maxWrongCodesPerDay: 100,
   sentCodeTtlSeconds: 300,
   sentCodeTries: 5,
   sendSpacingSeconds: 30,
   sendsPerWindow: 5,
   sendWindowSeconds: 600,
+  sendsPerDay: 50,
   tokenTtlSeconds: 300,
   idempotencyTtlSeconds: 600,
   idempotencyWaitMs: 3000,

@@ -68,6 +68,15 @@ export interface GAuthifyServerOptions {
    */
   frameAncestors?: string[] | undefined;
 
+  /**
+   * Whether `qr_url` goes on showing the secret after its first right code: for
+   * sites that let people add a second device with it. Whoever finds the URL in
+   * a log or a history then has the secret.
+   *
+   * @default false: it ends with 410
+   */
+  keepQrUrl?: boolean;
+
   /** Mail server (`smtp://…`, `smtps://…`) and sender address. @default e-mail goes to the outbox */
   smtp?: { url: string; from: string } | undefined;
 

@@ -16,6 +16,7 @@ export interface ServerSettings {
   readonly returnUrls: ReadonlyMap<string, string>;
   readonly frameAncestors: readonly string[];
   readonly whileLocked: WhileLocked;
+  readonly keepQrUrl: boolean;
   readonly security: Readonly<SecurityOptions>;
 }
 
@@ -51,6 +52,7 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
           .origin,
     ),
     whileLocked: checkWhileLocked(options.whileLocked ?? 'error'),
+    keepQrUrl: options.keepQrUrl ?? false,
     security: checkSecurity(options.security ?? {}),
   });
 }

@@ -416,17 +416,20 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
       unique_id: id,
       authenticated: true,
       method: 'totp',
+      epoch: user.epoch,
     });
     expect(await check(server, id, user.otp)).toEqual({
       unique_id: id,
       authenticated: true,
       method: 'otp',
+      epoch: user.epoch,
     });
     await call(server, 'POST', 'email/', { unique_id: id });
     expect(await check(server, id, server.lastCode('k@example.com'))).toEqual({
       unique_id: id,
       authenticated: true,
       method: 'email',
+      epoch: user.epoch,
     });
     expect(await check(server, id, wrongCode(server, user.key))).toEqual({
       unique_id: id,

@@ -18,6 +18,8 @@ it('leaves nothing behind of a migration that breaks off', async () => {
   // As the version before left it, and with something that breaks its second statement.
   const sqlite = new BetterSqlite3(file);
   sqlite.exec(`
+    alter table users drop column wrong_codes_until;
+    drop index tokens_expires_at;
     alter table users drop column epoch;
     alter table tokens drop column epoch;
     alter table users drop column enrolled;

@@ -14,6 +14,7 @@ import { DeliveryService } from '../delivery/delivery.service.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
+import { OnRepetition } from '../idempotency/repetition.decorator.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
 import { Params } from './params.decorator.js';
@@ -33,6 +34,15 @@ export class CodesController {
 
   @Post('check')
   @HttpCode(200)
+  @OnRepetition({
+    triesCode: true,
+    // As a used code is answered.
+    afterChange: ({ unique_id }) => ({
+      unique_id,
+      authenticated: false,
+      method: null,
+    }),
+  })
   async check(
     @Realm() realm: string,
     // Two forks of the old clients send `otp`.
@@ -50,13 +60,10 @@ export class CodesController {
 
   @Post('token')
   @HttpCode(200)
+  @OnRepetition({ afterChange: noSuchToken })
   async userByToken(@Realm() realm: string, @Params() { token }: TokenDto) {
     const user = await this.tokens.redeem(realm, token);
-    if (!user)
-      throw new NotFoundError('The token is unknown, used or expired', {
-        errorCode: 'token_not_found',
-      });
-    return this.view.show(user);
+    return user ? this.view.show(user) : noSuchToken();
   }
 
   @Post('email')
@@ -102,4 +109,10 @@ export class CodesController {
     await this.delivery.send(user, channel, address);
     return this.view.show(user);
   }
+}
+
+function noSuchToken(): never {
+  throw new NotFoundError('The token is unknown, used or expired', {
+    errorCode: 'token_not_found',
+  });
 }

@@ -22,6 +22,8 @@ export const ERROR_CODES = {
   user_exists: '409: a user with this unique_id exists already',
   user_enrolled:
     '409: the user is enrolled, and unless_enrolled was asked for; nothing is changed',
+  user_changed:
+    '409: a repetition (Idempotency-Key) of a request that was carried out, but whose user was reset, changed or deleted since',
   delivery_failed:
     '500: the message could not be handed over to be delivered; try again',
   delivery_unknown:

@@ -2,6 +2,7 @@ import { Controller, Delete, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { CreateUserDto } from '../../dto/create-user.dto.js';
 import { ListUsersDto } from '../../dto/list-users.dto.js';
 import { UpdateUserDto } from '../../dto/update-user.dto.js';
+import { OnRepetition } from '../idempotency/repetition.decorator.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
@@ -47,6 +48,8 @@ export class UsersController {
   }
 
   @Delete(':uniqueId')
+  // The user as they last were: all of it ended with them.
+  @OnRepetition({ afterChange: (kept) => kept })
   async delete(@Realm() realm: string, @UniqueId() uniqueId: string) {
     return this.view.show(await this.users.delete(realm, uniqueId));
   }

@@ -5,7 +5,7 @@ import { Keyring } from '../database/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { openOtpSecret, openTotpSecret } from '../users/user-secrets.js';
-import { ATTEMPTS_FORGIVEN, Attempts } from './attempts.js';
+import { Attempts } from './attempts.js';
 import type { Accepted } from './accepted.js';
 import { matchTotp, ONE_TIME_PASS_DIGITS, oneTimePass } from './otp.js';
 import { constantTimeEqual } from './random.js';
@@ -42,8 +42,7 @@ export class CheckService {
     if (code.length === ONE_TIME_PASS_DIGITS)
       return await this.useOneTimePass(user, code);
     return (
-      (await this.useTotp(user, code)) ??
-      (await this.sentCodes.use(user.id, code))
+      (await this.useTotp(user, code)) ?? (await this.sentCodes.use(user, code))
     );
   }
 
@@ -60,7 +59,7 @@ export class CheckService {
     if (step === undefined) return undefined;
     const row = await this.db
       .updateTable('users')
-      .set({ last_step: step, enrolled: 1, ...ATTEMPTS_FORGIVEN })
+      .set({ last_step: step, enrolled: 1, ...this.attempts.forgiveAll() })
       .where('id', '=', user.id)
       .where('last_step', '<', step)
       // The secret the code was compared with: `reset_key` may just have replaced it.
@@ -81,7 +80,10 @@ export class CheckService {
     if (!constantTimeEqual(code, expected)) return null;
     const row = await this.db
       .updateTable('users')
-      .set({ otp_counter: user.otp_counter + 1, ...ATTEMPTS_FORGIVEN })
+      .set({
+        otp_counter: user.otp_counter + 1,
+        ...this.attempts.forgiveAll(),
+      })
       .where('id', '=', user.id)
       .where('otp_counter', '=', user.otp_counter)
       .where('otp_secret', '=', user.otp_secret)

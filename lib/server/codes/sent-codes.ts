@@ -6,7 +6,7 @@ import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import type { Channel } from '../delivery/channel.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import type { Accepted } from './accepted.js';
-import { ATTEMPTS_FORGIVEN } from './attempts.js';
+import { Attempts } from './attempts.js';
 import { CODE_DIGITS } from './otp.js';
 import { randomDigits } from './random.js';
 
@@ -18,6 +18,7 @@ export class SentCodes {
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
+    private readonly attempts: Attempts,
   ) {}
 
   /**
@@ -72,9 +73,11 @@ export class SentCodes {
   /**
    * Uses a code up.
    *
+   * @param user as `Attempts.reserve` returned them
    * @returns what was accepted; `null` where it is wrong, used, expired, or was tried too often
    */
-  async use(userId: string, code: string): Promise<Accepted | null> {
+  async use(user: UserRow, code: string): Promise<Accepted | null> {
+    const userId = user.id;
     const live = await this.db
       .updateTable('sent_codes')
       .set((eb) => ({ tries: eb('tries', '+', 1) }))
@@ -97,7 +100,7 @@ export class SentCodes {
       if (numDeletedRows !== 1n) return null;
       const { epoch } = await trx
         .updateTable('users')
-        .set(ATTEMPTS_FORGIVEN)
+        .set(this.attempts.forgiveSent(user))
         .where('id', '=', userId)
         .returning('epoch')
         .executeTakeFirstOrThrow();

@@ -4,6 +4,9 @@ import { DATABASE, type Database, type UserRow } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import { randomToken, sha256 } from './random.js';
 
+/** Rows cleared away at once at the most: SQLite holds up all others meanwhile. */
+const PURGE_ROWS = 100;
+
 /** Tokens `gat…` that ezGAuth hands to a browser and a site trades, once, for the user. */
 @Injectable()
 export class Tokens {
@@ -23,11 +26,7 @@ export class Tokens {
     const token = `gat${randomToken()}`;
     const now = this.now();
     const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
-    await this.db
-      .deleteFrom('tokens')
-      .where('user_id', '=', userId)
-      .where('expires_at', '<=', now)
-      .execute();
+    await this.purge(now);
     const { numInsertedOrUpdatedRows } = await this.db
       .insertInto('tokens')
       .columns(['hash', 'user_id', 'epoch', 'expires_at'])
@@ -45,6 +44,20 @@ export class Tokens {
       )
       .executeTakeFirst();
     return numInsertedOrUpdatedRows === 1n ? token : undefined;
+  }
+
+  /** What expired, of all users: many never come back for theirs. */
+  private async purge(now: number): Promise<void> {
+    await this.db
+      .deleteFrom('tokens')
+      .where('hash', 'in', (eb) =>
+        eb
+          .selectFrom('tokens')
+          .select('hash')
+          .where('expires_at', '<=', now)
+          .limit(PURGE_ROWS),
+      )
+      .execute();
   }
 
   /**

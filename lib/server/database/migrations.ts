@@ -131,4 +131,19 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0005_allowances': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('users')
+        .addColumn('wrong_codes_until', 'bigint', (column) =>
+          column.notNull().defaultTo(0),
+        )
+        .execute();
+      await db.schema
+        .createIndex('tokens_expires_at')
+        .on('tokens')
+        .column('expires_at')
+        .execute();
+    },
+  },
 };

@@ -22,10 +22,12 @@ export interface UserRow {
   otp_secret: string;
   /** HOTP counter of the one-time pass that works now */
   otp_counter: number;
-  /** attempts since the last right code, one in flight included */
+  /** attempts since a right code last forgave them, one in flight included */
   failures: number;
   /** no attempt before this time */
   next_attempt_at: number;
+  /** when the day's allowance of wrong codes is whole again; each attempt moves it on */
+  wrong_codes_until: number;
   created_at: number;
   /** random; another one after each reset, and each change of an address or number */
   epoch: string;
@@ -51,7 +53,7 @@ export interface TokenRow {
 }
 
 export interface SendRow {
-  /** keyed hash of whom or what the message counts for */
+  /** whom or what the message counts for: a user and channel, a user, or the keyed hash of a destination */
   subject: string;
   /** 1, 2, … of the subject; makes two messages at the same moment conflict */
   number: number;

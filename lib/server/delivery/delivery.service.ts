@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { NotFoundError } from '../../errors/not-found.error.js';
 import { ParameterError } from '../../errors/parameter.error.js';
 import { ServerError } from '../../errors/server.error.js';
 import { SentCodes } from '../codes/sent-codes.js';
@@ -38,6 +39,7 @@ export class DeliveryService {
    * @param address where to send; the user's own where there is none
    * @throws ParameterError where there is no address
    * @throws RateLimitError where too much was sent
+   * @throws NotFoundError where the user was deleted, or changed in what counts, meanwhile
    * @throws ServerError where the message could not be handed over; the allowance is given back, unless
    *   nobody knows whether it was ({@link DELIVERY_UNKNOWN})
    */
@@ -75,6 +77,8 @@ export class DeliveryService {
     } catch (error) {
       const isUnknown = error instanceof DeliveryUnknownError;
       if (!isUnknown) await this.allowance.giveBack(allowed);
+      // Nothing was handed to a sender.
+      if (error instanceof NotFoundError) throw error;
       // The message of the error may hold the address, or what the server said of it.
       const { code, responseCode } = ((isUnknown ? error.cause : error) ??
         {}) as Record<string, unknown>;

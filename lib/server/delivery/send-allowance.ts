@@ -2,13 +2,25 @@ import { Inject, Injectable } from '@nestjs/common';
 import { sql, type Transaction } from 'kysely';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { inSeconds } from '../codes/in-seconds.js';
 import { Keyring } from '../database/keyring.js';
 import { DATABASE, type Database, type Schema } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
 import type { Channel } from './channel.js';
+import { mailboxOf } from './mailbox-of.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** A message that was allowed; {@link SendAllowance.giveBack} takes it back. */
 export type Allowed = readonly { subject: string; number: number }[];
+
+/** At most `max` messages of a subject in any `windowMs`, each `spacingMs` after the one before. */
+interface Limit {
+  subject: string;
+  max: number;
+  windowMs: number;
+  spacingMs: number;
+}
 
 /**
  * Bounds the messages a user can be sent and an address can get: text messages
@@ -24,25 +36,33 @@ export class SendAllowance {
   ) {}
 
   /**
-   * Takes one message of the user's and of the destination's allowance, both or
-   * none.
+   * Takes one message of each allowance, or of none: the user's of the channel,
+   * the user's of the day, and the destination's.
    *
-   * @throws RateLimitError where either is used up
+   * @throws RateLimitError where one of them is used up
    */
   async take(userId: string, channel: Channel, to: string): Promise<Allowed> {
-    const subjects = [
-      `user\n${userId}\n${channel}`,
-      // The address itself is not kept: it may be one that is not the user's.
-      this.keyring.hash(`destination\n${channel}\n${to.toLowerCase()}`),
-    ];
+    const limits = this.limits(userId, channel, to);
+    // Read first: whoever has to wait costs no write.
+    await this.refuse(limits);
     await this.forgetOld();
-    return await this.db.transaction().execute(async (trx) => {
-      const allowed = [];
-      // Always user before destination, so that two transactions cannot wait for each other.
-      for (const subject of subjects)
-        allowed.push({ subject, number: await this.takeOne(trx, subject) });
-      return allowed;
-    });
+    try {
+      return await this.db.transaction().execute(async (trx) => {
+        const allowed = [];
+        // Always in this order, so that two transactions cannot wait for each other.
+        for (const limit of limits)
+          allowed.push({
+            subject: limit.subject,
+            number: await this.takeOne(trx, limit),
+          });
+        return allowed;
+      });
+    } catch (error) {
+      if (!(error instanceof UsedUp)) throw error;
+      // Another message came first.
+      await this.refuse(limits);
+      throw tooMany(1);
+    }
   }
 
   /** For a message that could not be delivered. */
@@ -55,11 +75,39 @@ export class SendAllowance {
         .execute();
   }
 
+  private limits(userId: string, channel: Channel, to: string): Limit[] {
+    const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
+      this.settings.security;
+    const often = {
+      max: sendsPerWindow,
+      windowMs: sendWindowSeconds * 1000,
+      spacingMs: sendSpacingSeconds * 1000,
+    };
+    const destination = channel === 'email' ? mailboxOf(to) : to;
+    return [
+      { subject: `user\n${userId}\n${channel}`, ...often },
+      {
+        subject: `user\n${userId}`,
+        max: this.settings.security.sendsPerDay,
+        windowMs: DAY_MS,
+        spacingMs: 0,
+      },
+      {
+        // The address itself is not kept: it may be one that is not the user's.
+        subject: this.keyring.hash(`destination\n${channel}\n${destination}`),
+        ...often,
+      },
+    ];
+  }
+
   private async forgetOld(): Promise<void> {
-    const { sendWindowSeconds } = this.settings.security;
+    const longest = Math.max(
+      DAY_MS,
+      this.settings.security.sendWindowSeconds * 1000,
+    );
     await this.db
       .deleteFrom('sends')
-      .where('sent_at', '<=', this.now() - sendWindowSeconds * 1000)
+      .where('sent_at', '<=', this.now() - longest)
       .execute();
   }
 
@@ -69,50 +117,52 @@ export class SendAllowance {
    */
   private async takeOne(
     trx: Transaction<Schema>,
-    subject: string,
+    { subject, max, windowMs, spacingMs }: Limit,
   ): Promise<number> {
     const now = this.now();
-    const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
-      this.settings.security;
+    // Numbered over all rows, also those of before the window, which are not purged yet.
     const inserted = await sql<{ number: number }>`
       insert into sends (subject, number, sent_at)
       select ${subject}, coalesce(max(number), 0) + 1, ${now}
       from sends
-      where subject = ${subject} and sent_at > ${now - sendWindowSeconds * 1000}
-      having count(*) < ${sendsPerWindow}
-        and coalesce(max(sent_at), 0) <= ${now - sendSpacingSeconds * 1000}
+      where subject = ${subject}
+      having coalesce(sum(case when sent_at > ${now - windowMs} then 1 else 0 end), 0) < ${max}
+        and coalesce(max(sent_at), 0) <= ${now - spacingMs}
       on conflict do nothing
       returning number`.execute(trx);
     const row = inserted.rows[0];
-    if (row) return row.number;
-    throw await this.refusal(trx, subject, now);
+    if (!row) throw new UsedUp();
+    return row.number;
   }
 
-  private async refusal(
-    trx: Transaction<Schema>,
-    subject: string,
-    now: number,
-  ): Promise<RateLimitError> {
-    const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
-      this.settings.security;
-    const sent = await trx
-      .selectFrom('sends')
-      .select('sent_at')
-      .where('subject', '=', subject)
-      .where('sent_at', '>', now - sendWindowSeconds * 1000)
-      .orderBy('sent_at')
-      .execute();
-    const spacing = (sent.at(-1)?.sent_at ?? now) + sendSpacingSeconds * 1000;
-    const window =
-      sent.length < sendsPerWindow
-        ? 0
-        : sent[0]!.sent_at + sendWindowSeconds * 1000;
-    return new RateLimitError('Too many messages: wait before the next', {
-      errorCode: 'too_many_sends',
-      retryAfterSeconds: Math.max(
-        1,
-        Math.ceil((Math.max(spacing, window) - now) / 1000),
-      ),
-    });
+  /** @throws RateLimitError that says when all the limits allow the next one */
+  private async refuse(limits: Limit[]): Promise<void> {
+    const now = this.now();
+    let nextAt = now;
+    for (const { subject, max, windowMs, spacingMs } of limits) {
+      const sent = await this.db
+        .selectFrom('sends')
+        .select('sent_at')
+        .where('subject', '=', subject)
+        .where('sent_at', '>', now - windowMs)
+        .orderBy('sent_at', 'desc')
+        .limit(max)
+        .execute();
+      if (sent.length > 0)
+        nextAt = Math.max(nextAt, sent[0]!.sent_at + spacingMs);
+      if (sent.length === max)
+        nextAt = Math.max(nextAt, sent.at(-1)!.sent_at + windowMs);
+    }
+    if (nextAt > now) throw tooMany(Math.ceil((nextAt - now) / 1000));
   }
+}
+
+/** Rolls the transaction back. */
+class UsedUp extends Error {}
+
+function tooMany(seconds: number): RateLimitError {
+  return new RateLimitError(
+    `Too many messages: wait ${inSeconds(seconds)} before the next`,
+    { errorCode: 'too_many_sends', retryAfterSeconds: seconds },
+  );
 }

@@ -1,4 +1,5 @@
-import { createTransport, type Transporter } from 'nodemailer';
+import { Socket } from 'node:net';
+import { createTransport } from 'nodemailer';
 import {
   DeliveryUnknownError,
   type Message,
@@ -7,47 +8,92 @@ import {
 
 /** Below the 5 s after which a client gives an attempt up: it then learns what happened. */
 const TIMEOUT_MS = 4_000;
+/** A mail server that takes 200 ms a message gets 50 of them a second. */
+const MAX_CONNECTIONS = 10;
 
-/** Delivers e-mail through a mail server. */
+/**
+ * Delivers e-mail through a mail server, each message over a connection of its own.
+ *
+ * A message has `timeoutMs` from `send()` to receipt, waiting for a connection
+ * included. Then its socket is destroyed, whatever the mail server is still
+ * saying: one that answers a byte a second holds at most `maxConnections`
+ * sockets, and each no longer than that.
+ */
 export class SmtpSender implements Sender {
-  private readonly transport: Transporter;
+  private open = 0;
+  private readonly waiting = new Set<() => void>();
 
   constructor(
-    { url, from }: { url: string; from: string },
-    /** For a message, from connection to receipt. */
+    private readonly options: { url: string; from: string },
     private readonly timeoutMs = TIMEOUT_MS,
-  ) {
-    this.transport = createTransport(
+    private readonly maxConnections = MAX_CONNECTIONS,
+  ) {}
+
+  /** @throws DeliveryUnknownError where the conversation began, and ended without a receipt */
+  async send(message: Message): Promise<void> {
+    const deadline = AbortSignal.timeout(this.timeoutMs);
+    await this.waitForPlace(deadline);
+    const socket = new Socket();
+    socket.once('close', () => this.freePlace());
+    const late = new Promise<never>((_, reject) => {
+      deadline.addEventListener('abort', () => {
+        reject(smtpError('ETIMEDOUT'));
+        socket.destroy();
+      });
+    });
+    let isConnected = false;
+    socket.once('connect', () => (isConnected = true));
+    try {
+      await Promise.race([this.converse(message, socket), late]);
+    } catch (error) {
+      socket.destroy();
+      if (!isConnected || isUnsent(error as SmtpError)) throw error;
+      throw new DeliveryUnknownError('No receipt', { cause: error });
+    }
+    // After a receipt the two say goodbye, until the deadline at the latest.
+  }
+
+  private async converse(
+    { to, subject, text }: Message,
+    socket: Socket,
+  ): Promise<void> {
+    const { url, from } = this.options;
+    const transport = createTransport(
       {
         url,
-        connectionTimeout: timeoutMs,
-        greetingTimeout: timeoutMs,
-        socketTimeout: timeoutMs,
+        greetingTimeout: this.timeoutMs,
+        socketTimeout: this.timeoutMs,
         disableFileAccess: true,
         disableUrlAccess: true,
+        getSocket: connectorOf(socket),
       } as object,
       { from },
     );
+    // An object, not a string: a string would be parsed as an address list.
+    await transport.sendMail({ to: { name: '', address: to }, subject, text });
   }
 
-  async send({ to, subject, text }: Message): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(Object.assign(new Error(), { code: 'ETIMEDOUT' })),
-        this.timeoutMs,
-      );
-    });
-    // An object, not a string: a string would be parsed as an address list.
-    const mail = { to: { name: '', address: to }, subject, text };
-    try {
-      await Promise.race([this.transport.sendMail(mail), late]);
-    } catch (error) {
-      if (isUnsent(error as SmtpError)) throw error;
-      throw new DeliveryUnknownError('No receipt', { cause: error });
-    } finally {
-      clearTimeout(timer);
+  /** Rejects at the deadline, when nothing was sent. */
+  private async waitForPlace(deadline: AbortSignal): Promise<void> {
+    if (this.open < this.maxConnections) {
+      this.open += 1;
+      return;
     }
+    await new Promise<void>((resolve, reject) => {
+      this.waiting.add(resolve);
+      deadline.addEventListener('abort', () => {
+        if (this.waiting.delete(resolve)) reject(smtpError('EMAXCONNECTIONS'));
+      });
+    });
+  }
+
+  /** The place of a closed connection goes to whoever waited longest. */
+  private freePlace(): void {
+    const [next] = this.waiting;
+    if (next) {
+      this.waiting.delete(next);
+      next();
+    } else this.open -= 1;
   }
 }
 
@@ -56,18 +102,26 @@ interface SmtpError extends NodeJS.ErrnoException {
   timeoutType?: string;
 }
 
+const smtpError = (code: string): SmtpError =>
+  Object.assign(new Error('Not sent in time'), { code });
+
+/** Nodemailer's hook for a socket of ours: it closes its own only when the mail server lets it. */
+function connectorOf(socket: Socket) {
+  return (
+    { host, port, secure }: { host: string; port?: number; secure?: boolean },
+    callback: (error: Error | null, options?: { connection: Socket }) => void,
+  ): void => {
+    socket.once('error', callback);
+    socket.connect(port || (secure ? 465 : 587), host, () =>
+      callback(null, { connection: socket }),
+    );
+  };
+}
+
 /** Whether the mail server surely has no message: it said no, or was never asked. */
-function isUnsent({
-  responseCode,
-  syscall,
-  timeoutType,
-  code,
-}: SmtpError): boolean {
+function isUnsent({ responseCode, timeoutType, code }: SmtpError): boolean {
   return (
     responseCode !== undefined ||
-    syscall === 'connect' ||
-    syscall === 'getaddrinfo' ||
-    timeoutType === 'CONNECTION_TIMEOUT' ||
     timeoutType === 'GREETING_TIMEOUT' ||
     /^E(AUTH|DNS|ENVELOPE|TLS)$/.test(code ?? '')
   );

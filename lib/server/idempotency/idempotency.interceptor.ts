@@ -5,13 +5,20 @@ import {
   Logger,
   type NestInterceptor,
 } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { from, lastValueFrom, type Observable } from 'rxjs';
+import { ConflictError } from '../../errors/conflict.error.js';
 import { ParameterError } from '../../errors/parameter.error.js';
 import type { ServerError } from '../../errors/server.error.js';
 import { rawRequest, type RawRequest } from '../api/raw-request.js';
+import { Attempts } from '../codes/attempts.js';
 import { DELIVERY_UNKNOWN } from '../delivery/delivery.service.js';
 import { KeptAnswers, type Claim } from './kept-answers.js';
+import {
+  type AnswerOfUser,
+  REPETITION,
+  type Repetition,
+} from './repetition.decorator.js';
 
 /**
  * Answers a repeated request with what was answered to the first, where both
@@ -19,6 +26,13 @@ import { KeptAnswers, type Claim } from './kept-answers.js';
  *
  * Only successes are kept, and the error that says that nobody knows. Any other
  * means that nothing was done: the repetition is then the first request.
+ *
+ * A kept answer ends with the user's epoch: after `reset_key`, a deletion or a
+ * change of an address, a repetition is neither "authenticated" nor told a
+ * secret, old or new. Nothing is done a second time either; what the repetition
+ * is told then, each call says (`OnRepetition`), by default that the user was
+ * changed since. The claim stands: this holds for an answer that was being made
+ * while the user was reset, too.
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
@@ -27,6 +41,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly kept: KeptAnswers,
+    private readonly attempts: Attempts,
+    private readonly reflector: Reflector,
   ) {}
 
   async intercept(
@@ -42,20 +58,31 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const request = rawRequest(context);
     const key = keyOf(request);
     if (key === undefined) return next.handle();
-    return from(this.once(request, key, next));
+    const repetition =
+      this.reflector.get<Repetition | undefined>(
+        REPETITION,
+        context.getHandler(),
+      ) ?? {};
+    return from(this.once(request, key, repetition, next));
   }
 
   private async once(
     request: RawRequest,
     key: string,
+    { afterChange = userChanged, triesCode }: Repetition,
     next: CallHandler<unknown>,
   ): Promise<unknown> {
-    const claimed = await this.kept.claimOrAnswer({
-      realm: request.gauthifyRealm!,
-      key,
-      content: contentOf(request),
-    });
-    if ('answer' in claimed) return claimed.answer;
+    const realm = request.gauthifyRealm!;
+    const claimed = await this.kept.claimOrAnswer(
+      { realm, key, content: contentOf(request) },
+      triesCode
+        ? () => this.attempts.refuseWaiting(realm, uniqueIdOf(request))
+        : undefined,
+    );
+    if ('answer' in claimed)
+      return (await this.kept.isCurrent(realm, claimed.answer))
+        ? claimed.answer
+        : afterChange(claimed.answer as AnswerOfUser);
     let answer: unknown;
     try {
       answer = await lastValueFrom(next.handle());
@@ -89,6 +116,20 @@ export class IdempotencyInterceptor implements NestInterceptor {
       );
     }
   }
+}
+
+function userChanged(): never {
+  throw new ConflictError(
+    'The request was carried out, but the user was reset, changed or deleted since: get the user to see them as they are now',
+    { errorCode: 'user_changed' },
+  );
+}
+
+/** As the handler will read it; anything but a string is for its validation to refuse. */
+function uniqueIdOf({ gauthifyParams }: RawRequest): unknown {
+  return gauthifyParams instanceof ParameterError
+    ? undefined
+    : gauthifyParams?.unique_id;
 }
 
 function keyOf({ method, headers }: RawRequest): string | undefined {

@@ -6,6 +6,7 @@ import { CLOCK, type Clock } from '../clock.js';
 import { Keyring } from '../database/keyring.js';
 import { DATABASE, type Database } from '../database/schema.js';
 import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import type { AnswerOfUser } from './repetition.decorator.js';
 
 const PURGE_EVERY_MS = 30_000;
 /** Rows a request clears away at the most: SQLite holds up all others meanwhile. */
@@ -70,16 +71,18 @@ export class KeptAnswers {
   /**
    * The right to act, or what was answered to the same request before.
    *
+   * @param beforeClaim runs where the key has no answer and no claim yet, before anything is written;
+   *   what it throws is the answer, and nothing is kept
    * @throws ParameterError where the key was used for another request
    * @throws ServerError where the first request has no answer yet, or ended in one that was kept
    */
-  async claimOrAnswer({
-    realm,
-    key,
-    content,
-  }: KeyedRequest): Promise<Claim | { answer: unknown }> {
+  async claimOrAnswer(
+    { realm, key, content }: KeyedRequest,
+    beforeClaim?: () => Promise<void>,
+  ): Promise<Claim | { answer: unknown }> {
     // A realm has no line break in it: no pair of realm and key is another's.
     const id = createHash('sha256').update(`${realm}\n${key}`).digest('hex');
+    if (beforeClaim && !(await this.isLive(id))) await beforeClaim();
     await this.purge();
     const claim = await this.claim(id, content);
     if (claim) return claim;
@@ -115,6 +118,23 @@ export class KeptAnswers {
     }
   }
 
+  /**
+   * Whether an answer still is of its user as they are now. One that carries no
+   * epoch is of no user, or grants nothing.
+   */
+  async isCurrent(realm: string, answer: unknown): Promise<boolean> {
+    const { unique_id, epoch } = (answer ?? {}) as Partial<AnswerOfUser>;
+    if (unique_id === undefined || epoch === undefined) return true;
+    const user = await this.db
+      .selectFrom('users')
+      .select('id')
+      .where('realm', '=', realm)
+      .where('unique_id', '=', unique_id)
+      .where('epoch', '=', epoch)
+      .executeTakeFirst();
+    return user !== undefined;
+  }
+
   /** Keeps what came of it. */
   async keep({ id, claim }: Claim, outcome: Outcome): Promise<void> {
     const text = JSON.stringify(outcome);
@@ -134,6 +154,16 @@ export class KeptAnswers {
       .where('id', '=', id)
       .where('claim', '=', claim)
       .execute();
+  }
+
+  private async isLive(id: string): Promise<boolean> {
+    const row = await this.db
+      .selectFrom('idempotency')
+      .select('id')
+      .where('id', '=', id)
+      .where('expires_at', '>', this.now())
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   private async claim(id: string, content: string): Promise<Claim | undefined> {

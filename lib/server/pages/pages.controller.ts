@@ -11,12 +11,13 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { toBuffer, toString } from 'qrcode';
+import { toString } from 'qrcode';
 import { isPossibleAuthCode } from '../../dto/auth-code.js';
 import { RateLimitError } from '../../errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../api/api.decorator.js';
 import type { Accepted } from '../codes/accepted.js';
 import { CheckService } from '../codes/check.service.js';
+import { inSeconds } from '../codes/in-seconds.js';
 import { otpauthUri, toBase32 } from '../codes/otp.js';
 import { Tokens } from '../codes/tokens.js';
 import { Keyring } from '../database/keyring.js';
@@ -29,6 +30,7 @@ import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';
 import { inWords } from './in-words.js';
+import { QrImages } from './qr-images.js';
 import {
   type EnrolmentContext,
   ezView,
@@ -36,9 +38,6 @@ import {
   type PageContext,
   tokenView,
 } from './views.js';
-
-/** Pixels: six a module, what a phone scans from a screen at arm’s length. */
-const QR_WIDTH = 240;
 
 const NO_CODE = 'Enter the 6-digit code from your authenticator app.';
 
@@ -58,9 +57,14 @@ export class PagesController {
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
     private readonly adapterHost: HttpAdapterHost,
+    private readonly qrImages: QrImages,
   ) {}
 
-  /** The user's QR code, a PNG. */
+  /**
+   * The user's QR code, a PNG. The URL stays in access logs and histories, so it
+   * ends with the first right TOTP code of the secret it shows (410), unless
+   * `keepQrUrl` is set. More than 30 requests a minute are a 429.
+   */
   @Get('qr/:id/:signature')
   async qr(
     @Param('id') id: string,
@@ -68,11 +72,32 @@ export class PagesController {
     @Res() response: unknown,
   ): Promise<void> {
     const user = await this.userOf('qr', id, signature);
-    const png = await toBuffer(this.uri(user), { width: QR_WIDTH });
-    this.reply(response, 200, new StreamableFile(png, { type: 'image/png' }), {
-      'Cache-Control': 'no-store',
-      'Referrer-Policy': 'no-referrer',
-      'X-Content-Type-Options': 'nosniff',
+    const reply = (
+      status: number,
+      body: string | StreamableFile,
+      headers: Record<string, string>,
+    ) =>
+      this.reply(response, status, body, {
+        'Cache-Control': 'no-store',
+        'Referrer-Policy': 'no-referrer',
+        'X-Content-Type-Options': 'nosniff',
+        ...headers,
+      });
+    const text = { 'Content-Type': 'text/plain; charset=utf-8' };
+    // What is drawn: another secret or name is another drawing.
+    const key = `${user.totp_secret}\n${user.display_name}`;
+    if (user.last_step > 0 && !this.settings.keepQrUrl) {
+      this.qrImages.forget(key);
+      const used = 'This QR code was used, and is not shown again.';
+      return reply(410, used, text);
+    }
+    const image = await this.qrImages.get(key, () => this.uri(user));
+    if (Buffer.isBuffer(image))
+      return reply(200, new StreamableFile(image, { type: 'image/png' }), {});
+    const { retryAfterSeconds } = image;
+    reply(429, `Too many requests: wait ${inSeconds(retryAfterSeconds)}.`, {
+      ...text,
+      'Retry-After': String(retryAfterSeconds),
     });
   }
 

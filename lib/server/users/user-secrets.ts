@@ -17,6 +17,7 @@ export function newSecrets(keyring: Keyring, userId: string) {
     otp_counter: 0,
     failures: 0,
     next_attempt_at: 0,
+    wrong_codes_until: 0,
     epoch: randomUUID(),
   };
 }

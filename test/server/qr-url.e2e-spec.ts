@@ -1,0 +1,131 @@
+/** qr_url shows a secret: how long, how often, and what is kept of it. */
+import 'reflect-metadata';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { QrImages } from '../../lib/server/pages/qr-images.js';
+import { adapter, ADAPTERS, call, check, createUser } from '../helpers/api.js';
+
+const png = async (response: Response) =>
+  Buffer.from(await response.arrayBuffer());
+
+describe.each(ADAPTERS)('qr_url on %s', (name) => {
+  let server: GAuthifyTestServer;
+  const start = async (keepQrUrl?: boolean) => {
+    server = await GAuthifyTestServer.start({
+      adapter: await adapter(name),
+      keepQrUrl,
+    });
+  };
+  beforeEach(() => start());
+  afterEach(() => server.close());
+
+  it('ends with the first right code of its secret', async () => {
+    const user = await createUser(server);
+    expect((await fetch(user.qr_url)).status).toBe(200);
+    await check(server, user.unique_id, '00000000');
+    // A one-time pass says nothing about the app.
+    await check(server, user.unique_id, user.otp);
+    expect((await fetch(user.qr_url)).status).toBe(200);
+    await check(server, user.unique_id, server.totp(user.key));
+    const gone = await fetch(user.qr_url);
+    expect(gone.status).toBe(410);
+    expect(gone.headers.get('cache-control')).toBe('no-store');
+    expect(gone.headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(await gone.text()).toBe(
+      'This QR code was used, and is not shown again.',
+    );
+  });
+
+  it('shows the next secret at the next URL, until its first right code', async () => {
+    const user = await createUser(server);
+    await check(server, user.unique_id, server.totp(user.key));
+    const { body } = await call(server, 'PUT', `users/${user.unique_id}/`, {
+      reset_key: 'true',
+      keep_enrolled: 'true',
+    });
+    expect((await fetch(user.qr_url)).status).toBe(404);
+    expect((await fetch(body.data.qr_url)).status).toBe(200);
+    await check(server, user.unique_id, server.totp(body.data.key));
+    expect((await fetch(body.data.qr_url)).status).toBe(410);
+  });
+
+  it('stays where keepQrUrl is set', async () => {
+    await server.close();
+    await start(true);
+    const user = await createUser(server);
+    await check(server, user.unique_id, server.totp(user.key));
+    expect((await fetch(user.qr_url)).status).toBe(200);
+  });
+
+  it('is drawn anew when the name changes', async () => {
+    const user = await createUser(server);
+    const before = await png(await fetch(user.qr_url));
+    expect(await png(await fetch(user.qr_url))).toEqual(before);
+    await call(server, 'PUT', `users/${user.unique_id}/`, {
+      display_name: 'Another name',
+    });
+    expect(await png(await fetch(user.qr_url))).not.toEqual(before);
+  });
+
+  it('answers 30 requests a minute, and then says when the next is answered', async () => {
+    const [jane, joe] = [await createUser(server), await createUser(server)];
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => fetch(jane.qr_url)),
+    );
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);
+    const seconds = Number(refused[0]!.headers.get('retry-after'));
+    expect(seconds).toBeGreaterThan(50);
+    expect(seconds).toBeLessThanOrEqual(60);
+    expect(refused[0]!.headers.get('cache-control')).toBe('no-store');
+    expect((await fetch(joe.qr_url)).status).toBe(200);
+    server.advance(seconds);
+    expect((await fetch(jane.qr_url)).status).toBe(200);
+  });
+});
+
+describe('drawings', () => {
+  let now: number;
+  let images: QrImages;
+  let drawn: number;
+  beforeEach(() => {
+    now = 0;
+    drawn = 0;
+    images = new QrImages(() => now);
+  });
+  const get = (key: string) =>
+    images.get(key, () => {
+      drawn += 1;
+      return `otpauth://totp/${key}`;
+    });
+
+  it('are made once a minute, also for requests at the same moment', async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => get('a')));
+    expect(new Set(all).size).toBe(1);
+    expect(drawn).toBe(1);
+    now += 60_000;
+    await get('a');
+    expect(drawn).toBe(2);
+  });
+
+  it('are kept of the last links alone', async () => {
+    class FewImages extends QrImages {
+      protected override readonly capacity = 2;
+    }
+    images = new FewImages(() => now);
+    for (const key of ['a', 'b', 'c']) await get(key);
+    await get('c');
+    await get('b');
+    expect(drawn).toBe(3);
+    await get('a');
+    expect(drawn).toBe(4);
+  });
+
+  it('are dropped when they are not to be shown again', async () => {
+    await get('a');
+    images.forget('a');
+    await get('a');
+    expect(drawn).toBe(2);
+  });
+});
