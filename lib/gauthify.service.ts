@@ -281,6 +281,11 @@ export class GAuthifyService {
     );
   }
 
+  /** Whether safe mode may let someone in after this error. Emits one value, never errors. */
+  isUnreachable(error: unknown): Observable<boolean> {
+    return of(isVerifierFailure(error));
+  }
+
   /**
    * As {@link checkAuth}, and says which kind of code it was: `method` is
    * `null` where the code was wrong, and where GAuthify does not say (the hosted

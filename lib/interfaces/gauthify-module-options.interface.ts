@@ -64,5 +64,5 @@ export interface GAuthifyModuleOptions {
   maxSockets?: number;
 
   /** How `MfaGuard` reads requests. */
-  mfa?: MfaOptions;
+  mfa?: MfaOptions | undefined;
 }

@@ -21,6 +21,8 @@ export async function createApp(
       useDefaults: false,
       directives: {
         defaultSrc: "'self'",
+        // The QR code is in the page.
+        imgSrc: "'self' data:",
         frameAncestors: "'none'",
         baseUri: "'none'",
       },

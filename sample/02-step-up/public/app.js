@@ -35,9 +35,9 @@ async function attempt(action) {
 async function ask(action, enrol) {
   pending = { action, confirm: enrol ? '/mfa/enroll/confirm' : '/mfa/verify' };
   if (enrol) {
-    const { key, qrUrl } = await call('POST', '/mfa/enroll');
+    const { key, qr } = await call('POST', '/mfa/enroll');
     $('key').textContent = key.replace(/.{4}(?=.)/g, '$& ');
-    $('qr').src = qrUrl;
+    $('qr').src = `data:image/svg+xml,${encodeURIComponent(qr)}`;
   }
   show('enrolment', enrol);
   show('second-factor', true);
