@@ -36,7 +36,7 @@ export interface MfaCase extends MfaExchange {
 /** What `MfaGuard` answers: asks for a second factor, hands a proof over, denies, and says what an error means. */
 @Injectable()
 export abstract class MfaAnswers {
-  protected readonly logger = new Logger(MfaGuard.name);
+  protected readonly logger = new Logger('MfaGuard');
 
   /** Mistakes of the application that are in the log. */
   private readonly told = new Set<string>();

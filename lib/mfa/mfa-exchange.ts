@@ -119,7 +119,10 @@ function operationOf({ operation, variableValues, path }: GraphqlInfo): object {
   while (root.prev) root = root.prev;
   const key = operation.operation === 'mutation' ? root.key : null;
   let fields = operations.get(variableValues);
-  if (!fields) operations.set(variableValues, (fields = new Map()));
+  if (!fields) {
+    fields = new Map();
+    operations.set(variableValues, fields);
+  }
   let subject = fields.get(key);
   if (!subject) fields.set(key, (subject = {}));
   return subject;

@@ -1,3 +1,4 @@
+import type { AuthMethod } from '../dto/check-result.dto.js';
 import type { RequireMfaOptions } from '../interfaces/mfa-options.interface.js';
 import { AUTH_METHODS } from './method-strength.js';
 
@@ -31,7 +32,9 @@ export function checkPolicy(options: RequireMfaOptions): RequireMfaOptions {
     !(
       Array.isArray(methods) &&
       methods.length > 0 &&
-      methods.every((method) => AUTH_METHODS.includes(method))
+      (methods as readonly AuthMethod[]).every((method) =>
+        AUTH_METHODS.includes(method),
+      )
     )
   )
     throw invalid(

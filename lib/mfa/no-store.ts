@@ -10,9 +10,10 @@ type WriteHead = (this: ServerResponse, ...args: unknown[]) => ServerResponse;
  * @param response Express' or Fastify's
  */
 export function neverStore(response: object): void {
-  const raw = ((response as { raw?: object }).raw ??
-    response) as ServerResponse;
-  const writeHead = raw.writeHead as WriteHead | undefined;
+  const raw = ((response as { raw?: object }).raw ?? response) as {
+    writeHead?: WriteHead;
+  };
+  const { writeHead } = raw;
   if (typeof writeHead !== 'function') return;
   raw.writeHead = function (
     this: ServerResponse,
@@ -28,5 +29,5 @@ export function neverStore(response: object): void {
       );
     this.setHeader('Cache-Control', 'no-store');
     return writeHead.apply(this, args);
-  } as typeof raw.writeHead;
+  };
 }

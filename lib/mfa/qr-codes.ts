@@ -1,9 +1,10 @@
 import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import type * as QrCode from 'qrcode';
 import { loadPeer } from './load-peer.js';
 
 /** Draws the QR codes of `mfa.routes`, by the optional package `qrcode`. */
 export class QrCodes {
-  private constructor(private readonly qrcode: typeof import('qrcode')) {}
+  private constructor(private readonly qrcode: typeof QrCode) {}
 
   /** @throws Error where `qrcode` is not installed */
   static async load(): Promise<QrCodes> {
