@@ -123,17 +123,23 @@ export class MfaRouteGuard extends MfaGuard {
     };
   }
 
-  /** Turns an error of GAuthify into what a browser may see. */
+  /**
+   * Turns an error of GAuthify into what a browser may see.
+   *
+   * @param refusal what a `ParameterError` means, where the person can act on it
+   */
   async translate<T>(
     request: MfaRequest,
     response: unknown,
     call: () => Promise<T>,
+    refusal?: (error: ParameterError) => Error,
   ): Promise<T> {
     try {
       return await call();
     } catch (error) {
       const it = caseOf(request, response);
       if (error instanceof ParameterError) {
+        if (refusal) throw refusal(error);
         // Not a wrong code: no code was sent. Such as an id GAuthify does not take.
         this.mfa.reportOutage(error);
         return await this.deny(it, 'mfa_unavailable', {}, error);

@@ -16,7 +16,6 @@ import { firstValueFrom } from 'rxjs';
 import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
 import { ConflictError } from '../errors/conflict.error.js';
 import { NotFoundError } from '../errors/not-found.error.js';
-import { ParameterError } from '../errors/parameter.error.js';
 import { GAuthifyService } from '../gauthify.service.js';
 import type { MfaRoutesOption } from '../interfaces/mfa-options.interface.js';
 import type { MfaRequest } from './mfa-exchange.js';
@@ -111,14 +110,11 @@ export function createMfaController(
     ) {
       const userId = this.guard.userIdOf(request);
       const channel = this.guard.channelOf(body?.method);
-      await this.guard.translate(request, response, () =>
-        firstValueFrom(this.mfa.challenge(userId, channel)).catch(
-          (error: unknown) => {
-            throw error instanceof ParameterError
-              ? methodUnavailable(error)
-              : error;
-          },
-        ),
+      await this.guard.translate(
+        request,
+        response,
+        () => firstValueFrom(this.mfa.challenge(userId, channel)),
+        methodUnavailable,
       );
       return { sent: channel };
     }

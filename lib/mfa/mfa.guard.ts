@@ -196,7 +196,9 @@ export class MfaGuard extends MfaAnswers implements CanActivate {
     } catch (error) {
       return await this.admitAfter(it, userId, error);
     }
-    if (!verification) return await this.deny(it, 'mfa_invalid_code');
+    // Whatever an override of check() returns instead lets nobody in.
+    if (verification?.userId !== userId)
+      return await this.deny(it, 'mfa_invalid_code');
     const counts = check.isShared
       ? satisfies(verification, it.policy, this.mfa.maxAgeSeconds) &&
         (await this.stands(it, verification))
