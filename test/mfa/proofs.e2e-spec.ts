@@ -44,7 +44,7 @@ class Gateway {
 
 let server: GAuthifyTestServer;
 let other: GAuthifyTestServer;
-let running: GuardedApp[] = [];
+const running: GuardedApp[] = [];
 beforeAll(async () => {
   server = await GAuthifyTestServer.start();
   other = await GAuthifyTestServer.start();

@@ -41,7 +41,7 @@ class Gateway {
 let server: GAuthifyTestServer;
 /** Questions about users that GAuthify got. */
 let asked = 0;
-let running: GuardedApp[] = [];
+const running: GuardedApp[] = [];
 const sockets: Socket[] = [];
 
 beforeAll(async () => {
