@@ -4,7 +4,8 @@ import { loadPeer } from './load-peer.js';
 it('says to install a package only where it is the one that is missing', async () => {
   const load = (name: string, error: Error) =>
     loadPeer(name, 'mfa.proof', () => Promise.reject(error));
-  const missing = await import('no-such-package').catch(
+  const absent: string = 'no-such-package';
+  const missing = await import(absent).catch(
     (error: unknown) => error as Error,
   );
   await expect(load('no-such-package', missing)).rejects.toThrow(
