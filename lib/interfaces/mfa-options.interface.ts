@@ -148,8 +148,8 @@ export interface RequireMfaOptions {
   /** Oldest second factor that counts, seconds, above 0. @default as long as a proof lives */
   maxAgeSeconds?: number | undefined;
   /** Kinds of code that count. @default all */
-  methods?: readonly AuthMethod[];
-  /** As `mfa.safeMode`, for this route. @default `mfa.safeMode` */
+  methods?: readonly AuthMethod[] | undefined;
+  /** As `mfa.safeMode`, for this route; `false`, here or there, wins over `true`. @default `mfa.safeMode` */
   safeMode?: boolean | undefined;
 }
 
