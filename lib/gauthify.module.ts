@@ -13,12 +13,15 @@ import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
 import { getGAuthifyToken } from './inject-gauthify.decorator.js';
 import type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
 import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
+import { CheckLimits } from './mfa/check-limits.js';
+import { KnownUsers } from './mfa/known-users.js';
 import { MfaEvents } from './mfa/mfa-events.js';
-import { MfaMethods } from './mfa/mfa-methods.js';
+import { MfaOutages } from './mfa/mfa-outages.js';
 import { MfaRouteGuard } from './mfa/mfa-route.guard.js';
 import { createMfaController } from './mfa/mfa.controller.js';
 import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
+import { QrCodes } from './mfa/qr-codes.js';
 import { Asker } from './transport/asker.js';
 import { CLIENT_CLOCK } from './transport/client-clock.js';
 import { Connections } from './transport/connections.js';
@@ -50,8 +53,8 @@ import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
     },
     {
       provide: MfaProofs,
-      useFactory: ({ mfa }: GAuthifyResolvedOptions) =>
-        mfa.proof && MfaProofs.create(mfa.proof),
+      useFactory: ({ mfa, apiKey }: GAuthifyResolvedOptions) =>
+        mfa.proof && MfaProofs.create(mfa.proof, apiKey),
       inject: [GAUTHIFY_MODULE_OPTIONS],
     },
     { provide: CLIENT_CLOCK, useValue: () => performance.now() },
@@ -63,7 +66,9 @@ import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
     GAuthifyService,
     GAuthifyHealthIndicator,
     MfaEvents,
-    MfaMethods,
+    MfaOutages,
+    KnownUsers,
+    CheckLimits,
     MfaService,
   ],
 })
@@ -134,7 +139,12 @@ function assemble(
       ...(module.providers ?? []),
       ...(http ? [] : [Connections]),
       ...(name ? [{ provide: token, useExisting: GAuthifyService }] : []),
-      ...(routes ? [MfaRouteGuard] : []),
+      ...(routes
+        ? [
+            MfaRouteGuard,
+            { provide: QrCodes, useFactory: () => QrCodes.load() },
+          ]
+        : []),
     ],
     // Of one with a name, nothing that could be taken for that of another.
     exports: name

@@ -323,6 +323,7 @@ export class GAuthifyService {
       this.transport.mayBeOutage(error) ? this.outageProbe.isDown() : of(false),
     );
   }
+
   /**
    * As {@link checkAuth}, and says which kind of code it was: `method` is
    * `null` where the code was wrong, and where GAuthify does not say (the hosted

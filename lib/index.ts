@@ -56,6 +56,7 @@ export type {
   QuickTestOptions,
   QuickTestStep,
 } from './interfaces/quick-test.interface.js';
+export { MFA_METHOD_STRENGTH } from './mfa/method-strength.js';
 export type {
   MfaDenialBody,
   MfaDenialCode,

@@ -17,8 +17,8 @@ export interface MfaEvent {
   /** The user's `unique_id`. */
   readonly userId: string;
   /** Of `verified`: the kind of code. */
-  readonly method?: AuthMethod | null;
+  readonly method?: AuthMethod | null | undefined;
   /** Of `bypassed`: whether the policy or safe mode let the user in. */
-  readonly reason?: 'policy' | 'safe-mode';
+  readonly reason?: 'policy' | 'safe-mode' | undefined;
   readonly at: Date;
 }

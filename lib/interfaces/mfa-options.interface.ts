@@ -9,14 +9,14 @@ export interface MfaOptions {
    *
    * @default `request.user.id`, then `request.user.sub`
    */
-  userId?: (request: any) => string | number | undefined;
+  userId?: ((request: any) => string | number | undefined) | undefined;
 
   /**
    * The code the user sent with the request; `undefined` where there is none.
    *
    * @default the header `x-mfa-code`
    */
-  code?: (request: any) => string | undefined;
+  code?: ((request: any) => string | undefined) | undefined;
 
   /**
    * Remember a right code for a while, in a signed proof the browser or client
@@ -24,43 +24,47 @@ export interface MfaOptions {
    *
    * @default none: a code with each request
    */
-  proof?: MfaProofOptions;
+  proof?: MfaProofOptions | undefined;
 
   /**
-   * Who needs a second factor at all. What throws or rejects lets nobody in.
-   * `context` is absent where a connection is checked (`checkConnection`).
+   * Who needs a second factor at all. If it throws, rejects, or returns anything
+   * but `true` or `false`, access is denied. `context` is absent where a connection is checked (`checkConnection`).
    *
    * @default everybody
    */
-  required?: (
-    userId: string,
-    context?: ExecutionContext,
-  ) => boolean | Promise<boolean>;
+  required?:
+    | ((
+        userId: string,
+        context?: ExecutionContext,
+      ) => boolean | Promise<boolean>)
+    | undefined;
 
   /**
-   * Let people in without a check while GAuthify is unreachable, fails, or
-   * refuses the API key; each time is logged at `warn`. `@RequireMfa({
-   * safeMode })` decides for one route.
+   * Let people in without a check while GAuthify is unreachable
+   * (`GAuthifyService.isUnreachable`); each time is logged at `warn`.
+   * `@RequireMfa({ safeMode })` decides for one route; `false`, here or there,
+   * wins over `true`.
    *
-   * @default false: 503
+   * @default none: 503, unless `@RequireMfa({ safeMode: true })` says otherwise
    */
-  safeMode?: boolean;
+  safeMode?: boolean | undefined;
 
   /**
    * Told what the guard decided. Its errors are logged and change nothing.
    *
    * @default none
    */
-  onEvent?: (event: MfaEvent) => void | Promise<void>;
+  onEvent?: ((event: MfaEvent) => void | Promise<void>) | undefined;
 
   /**
    * Mounts ready-made routes for the signed-in user: `GET status`, `POST
-   * challenge`, `POST verify`, `POST enroll`, `POST enroll/confirm`. With
-   * `forRootAsync` it is given there, beside `useFactory`.
+   * challenge`, `POST verify`, `POST enroll`, `POST enroll/confirm`. Needs the
+   * package `qrcode`. With `forRootAsync` it is given there, as `mfaRoutes`
+   * beside `useFactory`.
    *
    * @default none
    */
-  routes?: MfaRoutesOption;
+  routes?: MfaRoutesOption | undefined;
 }
 
 /** How a proof is made. */
@@ -72,23 +76,51 @@ export interface MfaProofOptions {
   secret: string | readonly string[];
 
   /** How long a code is remembered, seconds. @default 900 */
-  ttlSeconds?: number;
+  ttlSeconds?: number | undefined;
 
   /**
-   * Also hand the proof over in a cookie, `HttpOnly; Secure; SameSite=Strict`:
-   * `true`, or the cookie's name.
+   * Hand the proof over in a cookie, `HttpOnly; Secure; SameSite=Strict`, out of
+   * reach of scripts: `true`, or the cookie's name.
    *
-   * @default false: only in the header `x-mfa-proof`; `true` names it `__Host-mfa_proof`
+   * @default false; `true` names it `__Host-mfa_proof`
    */
-  cookie?: boolean | string;
+  cookie?: boolean | string | undefined;
+
+  /**
+   * Hand the proof over where scripts can read it, and take it from there: the
+   * header `x-mfa-proof`, `proof` in the bodies of `mfa.routes`,
+   * `auth.mfaProof` of socket.io and `mfa.proof` of a message.
+   *
+   * @default true without `cookie`, false with it
+   */
+  header?: boolean | undefined;
+
+  /**
+   * Whom proofs are for (`aud`): applications that share a secret accept each
+   * other's only where they name the same.
+   *
+   * @default derived from `apiKey`, so that a new API key ends all proofs
+   */
+  audience?: string | undefined;
+
+  /**
+   * How often GAuthify is asked, for each user, whether the user was deleted,
+   * or their epoch moved (key reset, address or number changed), which ends
+   * their proofs and verified sockets; seconds. `0`: never. While GAuthify
+   * cannot be asked, a proof stands until it expires.
+   *
+   * @default 30
+   */
+  recheckSeconds?: number | undefined;
 
   /**
    * What the proof is bound to besides the user, such as the session's id: it
-   * is worth nothing with another. `undefined` counts as no valid proof.
+   * is not accepted with another. Where it returns `undefined`, an empty string
+   * or no string, no proof is accepted, and none is made.
    *
    * @default the user alone
    */
-  bindTo?: (request: any) => string | undefined;
+  bindTo?: ((request: any) => string | undefined) | undefined;
 }
 
 /** Where the ready-made routes are: `true` is `mfa`. */
@@ -97,19 +129,28 @@ export type MfaRoutesOption =
   | string
   | {
       /** @default `mfa` */
-      path?: string;
+      path?: string | undefined;
       /** What signs people in, run before each route. @default none: a global guard does */
-      guards?: (Type<CanActivate> | CanActivate)[];
+      guards?: (Type<CanActivate> | CanActivate)[] | undefined;
+      /**
+       * Kinds of code that may change the factor of an enrolled user although
+       * they are weaker than the strongest the user has
+       * (`MFA_METHOD_STRENGTH`). Whoever reads the user's mailbox and knows
+       * their password can then take over the account.
+       *
+       * @default none
+       */
+      recoverBy?: readonly ('email' | 'sms' | 'voice')[] | undefined;
     };
 
 /** What `@RequireMfa` asks for. */
 export interface RequireMfaOptions {
-  /** Oldest second factor that counts, seconds. @default as long as a proof lives */
-  maxAgeSeconds?: number;
+  /** Oldest second factor that counts, seconds, above 0. @default as long as a proof lives */
+  maxAgeSeconds?: number | undefined;
   /** Kinds of code that count. @default all */
-  methods?: readonly AuthMethod[];
-  /** As `mfa.safeMode`, for this route. @default `mfa.safeMode` */
-  safeMode?: boolean;
+  methods?: readonly AuthMethod[] | undefined;
+  /** As `mfa.safeMode`, for this route; `false`, here or there, wins over `true`. @default `mfa.safeMode` */
+  safeMode?: boolean | undefined;
 }
 
 /** A second factor that was accepted. */
@@ -119,6 +160,8 @@ export interface MfaVerification {
   /** Kind of code; `null` where GAuthify did not say (the hosted service does not). */
   readonly method: AuthMethod | null;
   readonly verifiedAt: Date;
+  /** `GAuthifyUser.epoch` when the code was accepted: the verification ends when it moves. Absent where GAuthify does not say (the hosted service does not). */
+  readonly epoch?: string | undefined;
   /** The proof of it, where one was made for this very request. A credential: not for logs. */
-  readonly proof?: string;
+  readonly proof?: string | undefined;
 }

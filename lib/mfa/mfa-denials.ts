@@ -8,6 +8,8 @@ export type MfaDenialCode =
   | 'mfa_not_signed_in'
   | 'mfa_required'
   | 'mfa_invalid_code'
+  | 'mfa_code_missing'
+  | 'mfa_code_not_text'
   | 'mfa_enrollment_required'
   | 'mfa_too_many_attempts'
   | 'mfa_unavailable';
@@ -18,14 +20,14 @@ export interface MfaDenialBody {
   code: MfaDenialCode;
   message: string;
   /** Of `mfa_required`: what this user can be asked for here; absent where GAuthify could not be asked. */
-  methods?: readonly AuthMethod[];
+  methods?: readonly AuthMethod[] | undefined;
   /** Oldest second factor that counts here; absent where any that is remembered does. */
-  maxAgeSeconds?: number;
+  maxAgeSeconds?: number | undefined;
   /** Of `mfa_too_many_attempts`, where GAuthify said. */
-  retryAfterSeconds?: number;
+  retryAfterSeconds?: number | undefined;
 }
 
-/** What a denial names besides its code. */
+/** What a denial holds besides its code. */
 export type MfaDenialDetails = Pick<
   MfaDenialBody,
   'methods' | 'maxAgeSeconds' | 'retryAfterSeconds'
@@ -36,6 +38,11 @@ const DENIALS: Record<MfaDenialCode, [status: number, message: string]> = {
   mfa_not_signed_in: [401, 'Sign in first.'],
   mfa_required: [401, 'A code of your authenticator app is required.'],
   mfa_invalid_code: [401, 'The code is wrong, or was used before.'],
+  mfa_code_missing: [400, 'Send the code: { "code": "123456" }.'],
+  mfa_code_not_text: [
+    400,
+    'code must be a string: a number loses the zeros it starts with.',
+  ],
   mfa_enrollment_required: [403, 'Set up your authenticator app first.'],
   mfa_too_many_attempts: [429, 'Too many attempts. Try again later.'],
   mfa_unavailable: [503, 'Codes cannot be checked now. Try again later.'],

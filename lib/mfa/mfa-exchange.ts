@@ -13,13 +13,15 @@ export interface MfaExchange {
   request: MfaRequest;
   /** HTTP's; GraphQL's where its context has one. */
   response?: unknown;
-  /** What the verification is remembered by. */
+  /** What the verification is remembered by: the request, the connection, or an operation of a GraphQL request. */
   subject: object;
+  /** What brought the code, where that is not `subject`: the request of GraphQL operations. */
+  carrier?: object | undefined;
 }
 
 type Loose = Record<string, any>;
 
-/** Verifications by request; by connection, for WebSockets. Gone with them. */
+/** Verifications by subject, and gone with it. */
 const verifications = new WeakMap<object, MfaVerification>();
 
 /** Handshakes of sockets that do not carry theirs themselves (`ws`). */
@@ -58,7 +60,10 @@ export function exchangeOf(context: ExecutionContext): MfaExchange {
       return { request, response: http.getResponse(), subject: request };
     }
     case 'graphql':
-      return graphqlExchange(context.getArgByIndex<Loose>(2));
+      return graphqlExchange(
+        context.getArgByIndex<Loose>(2),
+        context.getArgByIndex<GraphqlInfo | undefined>(3),
+      );
     case 'ws':
       return socketExchange(context.switchToWs().getClient<Loose>());
     case 'rpc': {
@@ -72,8 +77,23 @@ export function exchangeOf(context: ExecutionContext): MfaExchange {
   }
 }
 
+/** Of graphql-js' `GraphQLResolveInfo`. */
+interface GraphqlInfo {
+  operation: { operation: string };
+  variableValues: object;
+  path: GraphqlPath;
+}
+
+interface GraphqlPath {
+  prev?: GraphqlPath | undefined;
+  key: string | number;
+}
+
 /** Apollo's context has `req` and `res`, Mercurius' `reply`; an application's own may have either. */
-function graphqlExchange(context: Loose): MfaExchange {
+function graphqlExchange(
+  context: Loose,
+  info: GraphqlInfo | undefined,
+): MfaExchange {
   const request = (context.req ??
     context.request ??
     context.reply?.request) as MfaRequest;
@@ -82,7 +102,30 @@ function graphqlExchange(context: Loose): MfaExchange {
       'MfaGuard finds no request in the GraphQL context: put it there as req.',
     );
   const response = (context.res ?? context.reply) as unknown;
-  return { request, response, subject: request };
+  const subject = info ? operationOf(info) : request;
+  return { request, response, subject, carrier: request };
+}
+
+const operations = new WeakMap<object, Map<unknown, object>>();
+
+/**
+ * Stands for what one code may authorise: a root field of a mutation, or a
+ * query or subscription as a whole. Each execution has an object of variables
+ * of its own; the operation itself is shared where parsed documents are cached,
+ * and the request where operations are batched.
+ */
+function operationOf({ operation, variableValues, path }: GraphqlInfo): object {
+  let root = path;
+  while (root.prev) root = root.prev;
+  const key = operation.operation === 'mutation' ? root.key : null;
+  let fields = operations.get(variableValues);
+  if (!fields) {
+    fields = new Map();
+    operations.set(variableValues, fields);
+  }
+  let subject = fields.get(key);
+  if (!subject) fields.set(key, (subject = {}));
+  return subject;
 }
 
 /** What a socket was opened with: its guard runs for messages, which have no headers. */

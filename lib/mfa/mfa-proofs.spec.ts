@@ -12,10 +12,13 @@ it.each([
 ])(
   'takes a proof that was made %i seconds from now: %s',
   async (seconds, isTaken) => {
-    const proofs = await MfaProofs.create({
-      secret: randomBytes(32).toString('base64'),
-      ttlSeconds: 3600,
-    });
+    const proofs = await MfaProofs.create(
+      {
+        secret: randomBytes(32).toString('base64'),
+        ttlSeconds: 3600,
+      },
+      'key',
+    );
     const proof = await proofs.sign(
       {
         userId: 'jane',

@@ -5,11 +5,13 @@ import type {
   MfaProofOptions,
   MfaVerification,
 } from '../interfaces/mfa-options.interface.js';
+import { loadPeer } from './load-peer.js';
 
 const ALGORITHM = 'HS256';
 const TYPE = 'mfa-proof+jwt';
-const AUDIENCE = 'nestjs-gauthify';
 const DEFAULT_TTL_SECONDS = 900;
+/** Longest that is looked at, characters: as long as a cookie may be [RFC 6265bis §5.6]. */
+const MAX_LENGTH = 4096;
 /** How far the clocks of two instances may be apart. */
 const CLOCK_SKEW_MS = 5_000;
 
@@ -25,6 +27,7 @@ const AMR: Record<AuthMethod, string> = {
 interface Key {
   id: string;
   key: webcrypto.CryptoKey;
+  audience: string;
 }
 
 /** What a proof is checked against. */
@@ -36,8 +39,8 @@ export interface ProofDemand {
 
 /**
  * Proofs that a user passed their second factor: JWTs [RFC 7519] with `sub`,
- * `auth_time`, `amr` [RFC 8176], `aud`, `exp`, and a key id for rotation. One
- * algorithm, pinned: what names another, or `none`, is no proof.
+ * `auth_time`, `amr` [RFC 8176], `aud`, `exp`, the user's `epoch`, and a key id for rotation. One
+ * algorithm, pinned: a JWT that names another, or `none`, is refused.
  */
 export class MfaProofs {
   readonly ttlSeconds: number;
@@ -51,20 +54,22 @@ export class MfaProofs {
   }
 
   /** @throws Error where `jose` is not installed */
-  static async create(options: MfaProofOptions): Promise<MfaProofs> {
-    const jose = await import('jose').catch((cause: unknown) => {
-      throw new Error(
-        'GAuthifyModule: mfa.proof needs the package jose: run npm install jose.',
-        { cause },
-      );
-    });
-    const keys = await Promise.all([options.secret].flat().map(importKey));
+  static async create(
+    options: MfaProofOptions,
+    apiKey: string,
+  ): Promise<MfaProofs> {
+    const jose = await loadPeer('jose', 'mfa.proof', () => import('jose'));
+    const keys = await Promise.all(
+      [options.secret]
+        .flat()
+        .map((secret) => importKey(secret, apiKey, options.audience)),
+    );
     return new MfaProofs(options, keys, jose);
   }
 
   /** Signs a proof of a verification. */
   async sign(
-    { userId, method, verifiedAt }: MfaVerification,
+    { userId, method, verifiedAt, epoch }: MfaVerification,
     binding: string | undefined,
   ): Promise<string> {
     const [key] = this.keys;
@@ -73,11 +78,12 @@ export class MfaProofs {
       auth_time: authTime,
       amr: method ? [AMR[method], 'mfa'] : ['mfa'],
       ...(method ? { method } : {}),
+      ...(epoch === undefined ? {} : { epoch }),
       ...(binding === undefined ? {} : { bnd: digest(binding) }),
     })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: key!.id })
       .setSubject(userId)
-      .setAudience(AUDIENCE)
+      .setAudience(key!.audience)
       .setIssuedAt(authTime)
       .setExpirationTime(authTime + this.ttlSeconds)
       .sign(key!.key);
@@ -85,12 +91,13 @@ export class MfaProofs {
 
   /**
    * What a proof says, `undefined` where it is none: altered, expired, of
-   * another user, session, key or purpose. Does not tell which.
+   * another user, session, key or application. Does not tell which.
    */
   async verify(
     proof: string,
     { userId, binding }: ProofDemand,
   ): Promise<MfaVerification | undefined> {
+    if (proof.length > MAX_LENGTH) return undefined;
     try {
       const { payload } = await this.jose.jwtVerify(
         proof,
@@ -102,7 +109,7 @@ export class MfaProofs {
         {
           algorithms: [ALGORITHM],
           typ: TYPE,
-          audience: AUDIENCE,
+          audience: this.keys.map(({ audience }) => audience),
           subject: userId,
           requiredClaims: ['exp', 'auth_time'],
           currentDate: new Date(Date.now()),
@@ -115,8 +122,11 @@ export class MfaProofs {
       const verifiedAt = new Date(authTime * 1000);
       // Whoever could set the clock of the signer forward made a proof that never ages.
       if (verifiedAt.getTime() > Date.now() + CLOCK_SKEW_MS) return undefined;
-      const method = payload.method as AuthMethod | undefined;
-      return { userId, method: method ?? null, verifiedAt };
+      const { method, epoch } = payload as {
+        method?: AuthMethod;
+        epoch?: string;
+      };
+      return { userId, method: method ?? null, verifiedAt, epoch };
     } catch {
       return undefined;
     }
@@ -127,14 +137,19 @@ export class MfaProofs {
 const digest = (value: string): string =>
   createHash('sha256').update(value).digest('base64url');
 
-/** Imported once: of raw bytes it would be with each proof, which doubles its cost. */
-async function importKey(secret: string): Promise<Key> {
+/** Imported once: given as raw bytes it would be imported for each proof, which doubles its cost. */
+async function importKey(
+  secret: string,
+  apiKey: string,
+  audience: string | undefined,
+): Promise<Key> {
+  const hmac = (text: string) =>
+    createHmac('sha256', secret).update(text).digest('base64url');
   return {
-    // Tells keys apart, and nothing of them.
-    id: createHmac('sha256', secret)
-      .update('key id')
-      .digest('base64url')
-      .slice(0, 8),
+    // Tells keys apart, and reveals nothing of them.
+    id: hmac('key id').slice(0, 8),
+    // Whoever reads a proof cannot try API keys against it without the secret.
+    audience: audience ?? hmac(`audience\n${apiKey}`),
     key: await webcrypto.subtle.importKey(
       'raw',
       new TextEncoder().encode(secret),

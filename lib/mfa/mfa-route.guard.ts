@@ -9,12 +9,14 @@ import type {
   MfaVerification,
   RequireMfaOptions,
 } from '../interfaces/mfa-options.interface.js';
+import { usesHeader } from './hand-over.js';
 import { type MfaRequest, recall } from './mfa-exchange.js';
-import { type MfaCase, MfaGuard } from './mfa.guard.js';
+import type { MfaCase } from './mfa-answers.js';
+import { MfaGuard } from './mfa.guard.js';
 import type { MfaChannel } from './mfa.service.js';
 import { asUserId, isMissing } from './what-counts.js';
 
-const CHANNELS: readonly unknown[] = [
+export const MFA_CHANNELS: readonly unknown[] = [
   'email',
   'sms',
   'voice',
@@ -42,9 +44,11 @@ export class MfaRouteGuard extends MfaGuard {
       method === 'POST' &&
       !/^application\/json\b/i.test(String(headers['content-type']))
     )
-      throw new UnsupportedMediaTypeException(
-        'Send JSON: content-type application/json.',
-      );
+      throw new UnsupportedMediaTypeException({
+        statusCode: 415,
+        code: 'mfa_not_json',
+        message: 'Send JSON: content-type application/json.',
+      });
     return true;
   }
 
@@ -67,7 +71,7 @@ export class MfaRouteGuard extends MfaGuard {
   }
 
   channelOf(method: unknown): MfaChannel {
-    if (CHANNELS.includes(method)) return method as MfaChannel;
+    if (MFA_CHANNELS.includes(method)) return method as MfaChannel;
     throw new BadRequestException({
       statusCode: 400,
       code: 'mfa_unknown_method',
@@ -83,14 +87,14 @@ export class MfaRouteGuard extends MfaGuard {
     return await this.recognize(caseOf(request), userId);
   }
 
-  /** Denies who has no second factor of the last `maxAgeSeconds`, nor brings a right code now. */
+  /** Denies who has no second factor that the policy asks for, nor brings a right code now. */
   async requireFresh(
     request: MfaRequest,
     response: unknown,
     userId: string,
-    maxAgeSeconds: number,
+    policy: RequireMfaOptions,
   ): Promise<void> {
-    const it = caseOf(request, response, { maxAgeSeconds });
+    const it = caseOf(request, response, policy);
     if (await this.recognize(it, userId)) return;
     const code = this.getCode(request);
     if (isMissing(code)) await this.challenge(it, userId);
@@ -105,41 +109,57 @@ export class MfaRouteGuard extends MfaGuard {
     policy: RequireMfaOptions,
   ) {
     const it = caseOf(request, response, policy);
+    if (isMissing(code)) await this.deny(it, 'mfa_code_missing');
+    if (typeof code !== 'string') await this.deny(it, 'mfa_code_not_text');
     await this.admitCode(it, this.userIdOf(request), code);
     const { method, verifiedAt, proof } = recall(request)!;
     return {
       method,
       verifiedAt: verifiedAt.toISOString(),
       // In a cookie it is out of reach of scripts, and must stay so.
-      ...(this.options.mfa.proof?.cookie ? {} : { proof: proof ?? null }),
+      ...((!this.options.mfa.proof || usesHeader(this.options.mfa.proof)) && {
+        proof: proof ?? null,
+      }),
     };
   }
 
-  /** Turns an error of GAuthify into what a browser may see. */
+  /**
+   * Turns an error of GAuthify into what a browser may see.
+   *
+   * @param refusal what a `ParameterError` means, where the person can act on it
+   */
   async translate<T>(
     request: MfaRequest,
     response: unknown,
     call: () => Promise<T>,
+    refusal?: (error: ParameterError) => Error,
   ): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (error instanceof ParameterError)
-        throw new BadRequestException(
-          {
-            statusCode: 400,
-            code: 'mfa_method_unavailable',
-            message: 'There is no address of this kind to send a code to.',
-          },
-          { cause: error },
-        );
-      return (await this.admitAfter(
-        caseOf(request, response),
-        this.userIdOf(request),
-        error,
-      )) as never;
+      const it = caseOf(request, response);
+      if (error instanceof ParameterError) {
+        if (refusal) throw refusal(error);
+        // Not a wrong code: no code was sent. Such as an id GAuthify does not take.
+        this.mfa.reportOutage(error);
+        return await this.deny(it, 'mfa_unavailable', {}, error);
+      }
+      const userId = this.userIdOf(request);
+      return (await this.admitAfter(it, userId, error)) as never;
     }
   }
+}
+
+/** What a send answers for a user who has no address of the kind. */
+export function methodUnavailable(cause: unknown): BadRequestException {
+  return new BadRequestException(
+    {
+      statusCode: 400,
+      code: 'mfa_method_unavailable',
+      message: 'There is no address of this kind to send a code to.',
+    },
+    { cause },
+  );
 }
 
 const caseOf = (

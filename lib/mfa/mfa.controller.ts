@@ -19,10 +19,16 @@ import { NotFoundError } from '../errors/not-found.error.js';
 import { GAuthifyService } from '../gauthify.service.js';
 import type { MfaRoutesOption } from '../interfaces/mfa-options.interface.js';
 import type { MfaRequest } from './mfa-exchange.js';
-import { methodsOf } from './mfa-methods.js';
-import { SkipMfa } from './require-mfa.decorator.js';
-import { MfaRouteGuard } from './mfa-route.guard.js';
+import { methodsOf } from './known-users.js';
+import { atLeastAsStrongAs } from './method-strength.js';
+import {
+  methodUnavailable,
+  MFA_CHANNELS,
+  MfaRouteGuard,
+} from './mfa-route.guard.js';
 import { MfaService } from './mfa.service.js';
+import { otpauthUriOf, QrCodes } from './qr-codes.js';
+import { SkipMfa } from './require-mfa.decorator.js';
 
 /** Age of the second factor that may change the factor, seconds. */
 const FRESH_SECONDS = 60;
@@ -31,8 +37,10 @@ const FRESH_SECONDS = 60;
 interface Enrolment {
   /** base32, to type */
   key: string;
-  /** URL of a PNG to scan; works as long as the key lives */
-  qrUrl: string;
+  /** `otpauth://` URI, to open in an app on the same device */
+  otpauthUri: string;
+  /** the same as an SVG document, to scan */
+  qr: string;
 }
 
 /**
@@ -43,10 +51,20 @@ interface Enrolment {
 export function createMfaController(
   option: Exclude<MfaRoutesOption, false>,
 ): Type<unknown> {
-  const { path = 'mfa', guards = [] } =
-    typeof option === 'object'
-      ? option
-      : { path: option === true ? 'mfa' : option };
+  const {
+    path = 'mfa',
+    guards = [],
+    recoverBy = [],
+  }: Exclude<MfaRoutesOption, boolean | string> = typeof option === 'object'
+    ? option
+    : { path: option === true ? 'mfa' : option };
+  if (
+    !Array.isArray(recoverBy) ||
+    !recoverBy.every((it) => MFA_CHANNELS.includes(it))
+  )
+    throw new Error(
+      'GAuthifyModule: mfa.routes.recoverBy must be a list of email, sms or voice.',
+    );
   const signedIn: (Type<CanActivate> | CanActivate)[] = [
     ...guards,
     MfaRouteGuard,
@@ -61,6 +79,7 @@ export function createMfaController(
       @Inject(GAuthifyService) private readonly gauthify: GAuthifyService,
       @Inject(MfaService) private readonly mfa: MfaService,
       @Inject(MfaRouteGuard) private readonly guard: MfaRouteGuard,
+      @Inject(QrCodes) private readonly qrCodes: QrCodes,
     ) {}
 
     /** Whether the user is enrolled, what they can be asked for, and since when their second factor counts. */
@@ -91,8 +110,11 @@ export function createMfaController(
     ) {
       const userId = this.guard.userIdOf(request);
       const channel = this.guard.channelOf(body?.method);
-      await this.guard.translate(request, response, () =>
-        firstValueFrom(this.mfa.challenge(userId, channel)),
+      await this.guard.translate(
+        request,
+        response,
+        () => firstValueFrom(this.mfa.challenge(userId, channel)),
+        methodUnavailable,
       );
       return { sent: channel };
     }
@@ -112,7 +134,8 @@ export function createMfaController(
     /**
      * A new secret for who has none that works: the user is enrolled once
      * `enroll/confirm` got a first code. Who can be asked for a second factor
-     * already needs one of the last minute, and loses the old secret at once.
+     * already needs one of the last minute, at least as strong as the strongest
+     * they have, and loses the old secret at once.
      */
     @Post('enroll')
     @HttpCode(200)
@@ -122,11 +145,13 @@ export function createMfaController(
       @Res({ passthrough: true }) response: unknown,
     ): Promise<Enrolment> {
       const userId = this.guard.userIdOf(request);
-      const { key, qrUrl } =
+      const user =
         (await this.renew(request, response, userId, ConflictError)) ??
-        // Another request made or enrolled the user in between: what holds now decides.
+        // Another request made or enrolled the user in between: decide again.
         (await this.renew(request, response, userId))!;
-      return { key, qrUrl };
+      const otpauthUri = otpauthUriOf(user);
+      const qr = await this.qrCodes.draw(otpauthUri);
+      return { key: user.key, otpauthUri, qr };
     }
 
     /** Checks the first code of the authenticator app: `{ "code" }`. */
@@ -151,10 +176,13 @@ export function createMfaController(
       expected?: Type<Error>,
     ): Promise<GAuthifyUser | undefined> {
       const user = await this.find(request, response, userId);
-      // Who can be asked for anything must be: a password alone must not be
-      // enough to put another factor beside the one there is.
-      if (user && methodsOf(user).length > 0)
-        await this.guard.requireFresh(request, response, userId, FRESH_SECONDS);
+      // Neither a password alone nor a mailbox may replace the app there is.
+      const methods = user ? methodsOf(user) : [];
+      if (methods.length > 0)
+        await this.guard.requireFresh(request, response, userId, {
+          maxAgeSeconds: FRESH_SECONDS,
+          methods: [...atLeastAsStrongAs(methods), ...recoverBy],
+        });
       const renewed = await this.guard.translate(request, response, () =>
         firstValueFrom(
           user === undefined

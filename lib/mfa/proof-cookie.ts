@@ -18,13 +18,20 @@ export function proofCookie(
   return `${name}=${proof}; Max-Age=${ttlSeconds}; Path=/; HttpOnly; Secure; SameSite=Strict`;
 }
 
-/** Value of a cookie in a `Cookie` header. */
-export function readCookie(header: unknown, name: string): string | undefined {
-  if (typeof header !== 'string') return undefined;
-  for (const pair of header.split(';')) {
-    const equals = pair.indexOf('=');
-    if (pair.slice(0, equals).trim() === name)
-      return pair.slice(equals + 1).trim();
-  }
-  return undefined;
+/** More of one name are not read: each costs a signature. */
+const MAX_VALUES = 4;
+
+/**
+ * Values of a cookie in a `Cookie` header. There may be several of a name:
+ * another host of the site can set one that is sent first [RFC 6265bis §8.6],
+ * which must not hide ours.
+ */
+export function readCookies(header: unknown, name: string): string[] {
+  if (typeof header !== 'string') return [];
+  return header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .slice(0, MAX_VALUES)
+    .map((pair) => pair.slice(name.length + 1));
 }

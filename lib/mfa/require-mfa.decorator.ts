@@ -1,24 +1,26 @@
-import {
-  createParamDecorator,
-  type ExecutionContext,
-  SetMetadata,
-} from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type {
   MfaVerification,
   RequireMfaOptions,
 } from '../interfaces/mfa-options.interface.js';
 import { verificationOf } from './mfa-exchange.js';
-
-/** Metadata key of what a handler or controller asks of `MfaGuard`. */
-export const MFA_POLICY = 'gauthify:mfa-policy';
-
-/** What `@RequireMfa` or `@SkipMfa` said; the handler's word goes before its controller's. */
-export type MfaPolicy = RequireMfaOptions & { skip?: true };
+import {
+  checkPolicy,
+  MFA_POLICY,
+  type MfaPolicy,
+  mergePolicies,
+  ownPolicy,
+} from './mfa-policy.js';
 
 /**
  * What `MfaGuard` asks for here: a second factor not older than
- * `maxAgeSeconds`, of one of `methods`. It does not guard by itself: put
- * `@UseGuards(MfaGuard)` on the handler, its controller or the application.
+ * `maxAgeSeconds`, of one of `methods`. Where a handler, its controller and
+ * their base classes each ask for something, the strictest of each part holds.
+ * It does not guard by itself: put `@UseGuards(MfaGuard)` on the handler, its
+ * controller or the application.
+ *
+ * @throws Error when the code is loaded: a wrong option, `methods` of two
+ * decorators that have none in common, or `@SkipMfa` at the same place
  *
  * @example
  * ```ts
@@ -28,12 +30,16 @@ export type MfaPolicy = RequireMfaOptions & { skip?: true };
  */
 export const RequireMfa = (
   options: RequireMfaOptions = {},
-): MethodDecorator & ClassDecorator =>
-  SetMetadata<string, MfaPolicy>(MFA_POLICY, { ...options });
+): MethodDecorator & ClassDecorator => decorate(checkPolicy(options));
 
-/** `MfaGuard` lets everybody in here, also where its controller says `@RequireMfa`. */
+/**
+ * `MfaGuard` lets everybody in here, also where the controller says
+ * `@RequireMfa`. On a controller it does not reach subclasses.
+ *
+ * @throws Error when the code is loaded: `@RequireMfa` at the same place
+ */
 export const SkipMfa = (): MethodDecorator & ClassDecorator =>
-  SetMetadata<string, MfaPolicy>(MFA_POLICY, { skip: true });
+  decorate({ skip: true });
 
 /**
  * The second factor the request was let in with; `undefined` where it was let
@@ -43,3 +49,27 @@ export const Mfa: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): MfaVerification | undefined =>
     verificationOf(context),
 );
+
+function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
+  return (
+    target: object,
+    property?: string | symbol,
+    descriptor?: PropertyDescriptor,
+  ): void => {
+    const place = (descriptor ? descriptor.value : target) as Function;
+    const name = property === undefined ? place.name : String(property);
+    const earlier = ownPolicy(place);
+    if (earlier && earlier.skip !== policy.skip)
+      throw new Error(
+        `${name} has both @RequireMfa and @SkipMfa: remove one of them.`,
+      );
+    const merged = policy.skip
+      ? policy
+      : mergePolicies([...(earlier ? [earlier] : []), policy]);
+    if (merged.methods?.length === 0)
+      throw new Error(
+        `@RequireMfa on ${name}: methods of its decorators have none in common, so nobody could be let in.`,
+      );
+    Reflect.defineMetadata(MFA_POLICY, merged, place);
+  };
+}

@@ -22,13 +22,21 @@ export function isOneCode(code: unknown): code is string {
   return typeof code === 'string' && !code.includes(',');
 }
 
-/** Whether a verification is young enough, and of a kind that is asked for. A kind nobody named is of none. */
+/** Whether a verification is of a kind that is asked for. Where GAuthify did not name its kind, it is of none. */
+export function isOfKind(
+  { method }: MfaVerification,
+  { methods }: RequireMfaOptions,
+): boolean {
+  return !methods || (method !== null && methods.includes(method));
+}
+
+/** Whether an earlier verification is young enough, and of a kind that is asked for. */
 export function satisfies(
-  { method, verifiedAt }: MfaVerification,
-  { maxAgeSeconds, methods }: RequireMfaOptions,
+  verification: MfaVerification,
+  policy: RequireMfaOptions,
   longestSeconds: number,
 ): boolean {
-  const ageMs = Date.now() - verifiedAt.getTime();
-  if (ageMs > (maxAgeSeconds ?? longestSeconds) * 1000) return false;
-  return !methods || (method !== null && methods.includes(method));
+  const ageMs = Date.now() - verification.verifiedAt.getTime();
+  if (ageMs > (policy.maxAgeSeconds ?? longestSeconds) * 1000) return false;
+  return isOfKind(verification, policy);
 }

@@ -155,6 +155,33 @@ describe('refuses, in one sentence that names the option,', () => {
       'mfa.proof.cookie must be true, or the name of a cookie',
     ],
     [
+      'mfa.proof.cookie that is a number',
+      { mfa: { proof: { secret: 'x'.repeat(32), cookie: 1 } } },
+      'mfa.proof.cookie must be true, or the name of a cookie',
+    ],
+    [
+      'mfa.proof.header that is no boolean',
+      { mfa: { proof: { secret: 'x'.repeat(32), header: 'x' } } },
+      'mfa.proof.header must be true or false',
+    ],
+    [
+      'mfa.proof.header false without a cookie',
+      { mfa: { proof: { secret: 'x'.repeat(32), header: false } } },
+      'mfa.proof.header is false and mfa.proof.cookie is not set',
+    ],
+    ...['', 5].map((audience): [string, object, string] => [
+      `mfa.proof.audience ${JSON.stringify(audience)}`,
+      { mfa: { proof: { secret: 'x'.repeat(32), audience } } },
+      'mfa.proof.audience must be a string that is not empty',
+    ]),
+    ...[-1, NaN, Infinity, '30'].map(
+      (recheckSeconds): [string, object, string] => [
+        `mfa.proof.recheckSeconds ${recheckSeconds}`,
+        { mfa: { proof: { secret: 'x'.repeat(32), recheckSeconds } } },
+        'mfa.proof.recheckSeconds must be a number of seconds, or 0',
+      ],
+    ),
+    [
       'mfa.proof.bindTo that is no function',
       { mfa: { proof: { secret: 'x'.repeat(32), bindTo: 'x' } } },
       'mfa.proof.bindTo must be a function',

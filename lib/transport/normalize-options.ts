@@ -156,8 +156,9 @@ function checkMfa(mfa: MfaOptions | undefined): Readonly<MfaOptions> {
       throw invalid(`mfa.${name}`, 'must be a function');
   if (mfa.safeMode !== undefined && typeof mfa.safeMode !== 'boolean')
     throw invalid('mfa.safeMode', 'must be true or false');
-  if (mfa.proof !== undefined) checkProof(mfa.proof);
-  return Object.freeze({ ...mfa });
+  if (mfa.proof === undefined) return Object.freeze({ ...mfa });
+  checkProof(mfa.proof);
+  return Object.freeze({ ...mfa, proof: Object.freeze({ ...mfa.proof }) });
 }
 
 function checkProof(proof: MfaProofOptions): void {
@@ -174,7 +175,8 @@ function checkProof(proof: MfaProofOptions): void {
       'mfa.proof.secret',
       `must be a string of at least ${MIN_SECRET_BYTES} bytes, or several of them, newest first: make one with openssl rand -base64 32`,
     );
-  const { ttlSeconds, cookie, bindTo } = proof;
+  const { ttlSeconds, cookie, header, audience, recheckSeconds, bindTo } =
+    proof;
   if (
     ttlSeconds !== undefined &&
     !(Number.isInteger(ttlSeconds) && ttlSeconds > 0)
@@ -185,8 +187,32 @@ function checkProof(proof: MfaProofOptions): void {
       'mfa.proof.bindTo',
       'must be a function that takes the request and returns the session’s id',
     );
-  if (typeof cookie === 'string' && !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie))
+  if (
+    typeof cookie === 'string'
+      ? !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie)
+      : cookie !== undefined && typeof cookie !== 'boolean'
+  )
     throw invalid('mfa.proof.cookie', 'must be true, or the name of a cookie');
+  if (header !== undefined && typeof header !== 'boolean')
+    throw invalid('mfa.proof.header', 'must be true or false');
+  if (header === false && !cookie)
+    throw invalid(
+      'mfa.proof.header',
+      'is false and mfa.proof.cookie is not set, so that no proof could be handed over: set cookie, or leave out header',
+    );
+  if (
+    audience !== undefined &&
+    !(typeof audience === 'string' && audience !== '')
+  )
+    throw invalid('mfa.proof.audience', 'must be a string that is not empty');
+  if (
+    recheckSeconds !== undefined &&
+    !(Number.isFinite(recheckSeconds) && recheckSeconds >= 0)
+  )
+    throw invalid(
+      'mfa.proof.recheckSeconds',
+      'must be a number of seconds, or 0 for never',
+    );
 }
 
 function invalid(option: string, problem: string): Error {

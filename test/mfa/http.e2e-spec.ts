@@ -1,18 +1,14 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import {
-  type CanActivate,
   Controller,
-  type ExecutionContext,
   Get,
   type INestApplication,
-  Injectable,
   Res,
   UseGuards,
 } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { EventEmitter2, EventEmitterModule } from '@nestjs/event-emitter';
-import { Test } from '@nestjs/testing';
 import {
   afterAll,
   afterEach,
@@ -23,7 +19,6 @@ import {
   jest,
 } from '@jest/globals';
 import {
-  GAuthifyModule,
   GAuthifyService,
   type MfaOptions,
   MfaGuard,
@@ -32,31 +27,10 @@ import {
 } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { refusal, startAccessPoint } from '../helpers/access-point.js';
-import {
-  adapter,
-  ADAPTERS,
-  call,
-  createUser,
-  wrongCode,
-} from '../helpers/api.js';
+import { ADAPTERS, call, createUser, wrongCode } from '../helpers/api.js';
+import { type Answer, type Ask, SignInGuard, startApp } from './guarded-app.js';
 
 const secret = randomBytes(32).toString('base64');
-
-/** Signs in whoever the header names. */
-@Injectable()
-class SignInGuard implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest();
-    const { 'x-user': user, 'x-name': name } = request.headers;
-    const id = user && decodeURIComponent(user);
-    if (id)
-      request.user = {
-        id,
-        name: name ? decodeURIComponent(name) : `The ${id}`,
-      };
-    return true;
-  }
-}
 
 @UseGuards(SignInGuard, MfaGuard)
 @RequireMfa({ maxAgeSeconds: 60 })
@@ -88,18 +62,6 @@ afterEach(async () => {
   app = undefined;
 });
 
-interface Answer {
-  status: number;
-  headers: Headers;
-  body: any;
-}
-type Ask = (
-  method: string,
-  path: string,
-  headers?: Record<string, string>,
-  body?: unknown,
-) => Promise<Answer>;
-
 async function start(
   name: (typeof ADAPTERS)[number],
   mfa: MfaOptions,
@@ -107,39 +69,13 @@ async function start(
   providers: any[] = [],
   accessPoint = server.accessPoint,
 ): Promise<Ask> {
-  const module = await Test.createTestingModule({
-    imports: [
-      GAuthifyModule.forRoot({
-        isGlobal: true,
-        apiKey: server.apiKey,
-        accessPoints: [accessPoint],
-        mfa,
-      }),
-      ...imports,
-    ],
-    controllers: [AccountController],
-    providers,
-  }).compile();
-  module.useLogger(false);
-  app = module.createNestApplication(await adapter(name));
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
-  return async (method, path, headers = {}, body) => {
-    const response = await fetch(url + path, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: text && JSON.parse(text),
-    };
-  };
+  const started = await startApp(
+    name,
+    { apiKey: server.apiKey, accessPoints: [accessPoint], mfa },
+    { imports, providers, controllers: [AccountController] },
+  );
+  app = started.app;
+  return started.ask;
 }
 
 function later(seconds: number): void {
@@ -185,7 +121,7 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
     );
   });
 
-  it('lets the handler’s word go before its controller’s', async () => {
+  it('asks for what handler and controller ask for, and skips what the handler skips', async () => {
     const ask = await start(name, { proof: { secret } });
     const user = await createUser(server);
     const headers: Record<string, string> = { 'x-user': user.unique_id };
@@ -197,7 +133,7 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
     expect((await ask('GET', '/account', headers)).status).toBe(200);
     later(61);
     expect((await ask('GET', '/account', headers)).status).toBe(401);
-    expect((await ask('GET', '/profile', headers)).status).toBe(200);
+    expect((await ask('GET', '/profile', headers)).status).toBe(401);
     expect((await ask('GET', '/open')).status).toBe(200);
   });
 
@@ -221,7 +157,7 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
     expect((await after('GET', '/account', headers)).status).toBe(401);
   });
 
-  it('takes no proof where the request has nothing to be bound to', async () => {
+  it('makes and takes no proof where the request has nothing to be bound to', async () => {
     const bindTo = (request: any) => request.headers['x-session'];
     const ask = await start(name, { proof: { secret, bindTo } });
     const user = await createUser(server);
@@ -229,11 +165,19 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
       'x-user': user.unique_id,
       'x-mfa-code': server.totp(user.key),
     };
-    // Let in by the code; what is handed over is bound to no session, and good for none.
-    const proof = (await ask('GET', '/account', code)).headers.get(
-      'x-mfa-proof',
-    )!;
-    for (const session of [{}, { 'x-session': 's1' }])
+    const withoutSession = await ask('GET', '/account', code);
+    expect(withoutSession.status).toBe(200);
+    expect(withoutSession.headers.get('x-mfa-proof')).toBeNull();
+    later(30);
+    const proof = (
+      await ask('GET', '/account', {
+        ...code,
+        'x-mfa-code': server.totp(user.key),
+        'x-session': 's1',
+      })
+    ).headers.get('x-mfa-proof')!;
+    expect(proof).toMatch(/^eyJ/);
+    for (const session of [{}, { 'x-session': '' }, { 'x-session': 's2' }])
       expect(
         (
           await ask('GET', '/account', {
@@ -319,7 +263,8 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
     expect(headers.get('cache-control')).toBe('no-store');
     expect(body).toEqual({
       key: expect.stringMatching(/^[A-Z2-7]{32}$/),
-      qrUrl: expect.stringContaining('/qr/'),
+      otpauthUri: expect.stringContaining(body.key),
+      qr: expect.stringMatching(/^<svg /),
     });
     expect(
       (

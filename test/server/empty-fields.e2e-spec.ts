@@ -68,7 +68,12 @@ describe.each(ADAPTERS)('an update on %s', (name) => {
       JSON.stringify(changes),
       'application/json',
     );
-    expect(answer.body.data).toEqual({ ...user, ...NONE });
+    expect(answer.body.data).toEqual({
+      ...user,
+      ...NONE,
+      // Addresses are gone, and with them what was granted by them.
+      epoch: expect.any(String),
+    });
   });
 
   it('refuses an empty display_name in JSON: nobody is without one', async () => {

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Tokens } from '../../lib/server/codes/tokens.js';
@@ -120,7 +121,9 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
           const email =
             field(request, 'email') || /"email":"(.+?)"/.exec(request)![1];
           expect(email).not.toBe(given.email);
-          expect(body.data).toEqual({ ...before, email });
+          const { epoch } = body.data;
+          expect(epoch).not.toBe(before.epoch);
+          expect(body.data).toEqual({ ...before, email, epoch });
           expect(after).toEqual(body.data);
           break;
         }
@@ -197,9 +200,10 @@ describe.each(ADAPTERS)('check/ for old clients on %s', (name) => {
       const user = { unique_id: 'jane', display_name: 'Jane' };
       const { key } = (await call(server, 'POST', 'users/', user)).body.data;
       const check = async (auth_code: string) => {
-        const { status, body } = await call(server, 'POST', 'check/', {
-          unique_id: 'jane',
-          auth_code,
+        const params = { unique_id: 'jane', auth_code };
+        const headers = { 'idempotency-key': randomUUID() };
+        const { status, body } = await call(server, 'POST', 'check/', params, {
+          headers,
         });
         return [status, body.error_code ?? body.data.authenticated];
       };

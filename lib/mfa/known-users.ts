@@ -1,0 +1,188 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { firstValueFrom } from 'rxjs';
+import type { AuthMethod } from '../dto/check-result.dto.js';
+import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import { NotFoundError } from '../errors/not-found.error.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
+import { GAuthifyService } from '../gauthify.service.js';
+import type { MfaVerification } from '../interfaces/mfa-options.interface.js';
+import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js';
+import { MfaOutages } from './mfa-outages.js';
+
+const METHODS_MS = 30_000;
+const DEFAULT_RECHECK_SECONDS = 30;
+/** Seconds of a verification are whole, and clocks of two instances never the same. */
+const CLOCK_SKEW_MS = 6_000;
+const CAPACITY = 10_000;
+
+/** What is known of a user, and since when. */
+interface Known {
+  /** Which of two answers is the newer: the one that was asked for later. */
+  order: number;
+  /** When GAuthify was asked for what is here; `-Infinity` where it never answered. */
+  readAt: number;
+  /** When GAuthify was last asked, also in vain. */
+  askedAt: number;
+  epoch?: string | undefined;
+  isDeleted?: boolean;
+  methods?: readonly AuthMethod[];
+}
+
+/**
+ * What GAuthify says of a user, briefly remembered: what they can prove
+ * themselves with, which each challenge names, and their epoch, which tells
+ * whether an earlier verification still counts.
+ */
+@Injectable()
+export class KnownUsers {
+  private readonly known = new Map<string, Known>();
+  /** One at a time for a user. */
+  private readonly lookups = new Map<
+    string,
+    { order: number; known: Promise<Known> }
+  >();
+  private readonly recheckMs: number;
+  private asked = 0;
+
+  constructor(
+    private readonly gauthify: GAuthifyService,
+    private readonly outages: MfaOutages,
+    @Inject(GAUTHIFY_MODULE_OPTIONS) { mfa }: GAuthifyResolvedOptions,
+  ) {
+    this.recheckMs =
+      (mfa.proof?.recheckSeconds ?? DEFAULT_RECHECK_SECONDS) * 1000;
+  }
+
+  /** @throws GAuthifyError, as `getUser`; it is not remembered */
+  async methods(userId: string): Promise<readonly AuthMethod[]> {
+    const known = this.known.get(userId);
+    if (known?.methods && Date.now() - known.readAt <= METHODS_MS)
+      return known.methods;
+    return (await this.lookUp(userId)).methods!;
+  }
+
+  /**
+   * Whether the user is still who was verified: not deleted, and nothing that
+   * moves the epoch happened since. While GAuthify cannot be asked, what was
+   * last known decides, and where nothing was, the verification stands.
+   */
+  async isCurrent(verification: MfaVerification): Promise<boolean> {
+    if (this.recheckMs === 0) return true;
+    const { userId } = verification;
+    const known = this.known.get(userId);
+    if (known && Date.now() - known.askedAt < this.recheckMs) {
+      if (isEpochOf(known, verification)) return true;
+      // Another instance may have verified a newer epoch than is known here:
+      // GAuthify is asked, unless it has just been asked in vain.
+      if (!isNewerThan(known, verification)) return false;
+      if (known.askedAt !== known.readAt) return true;
+    }
+    try {
+      return isEpochOf(await this.lookUp(userId), verification);
+    } catch (error) {
+      if (error instanceof NotFoundError) return false;
+      const before = this.known.get(userId);
+      return (
+        !before ||
+        isEpochOf(before, verification) ||
+        isNewerThan(before, verification)
+      );
+    }
+  }
+
+  /** Call before a check; what it returns takes the epoch of a right code. */
+  beginCheck(userId: string): (epoch: string | undefined) => void {
+    const [order, at] = [++this.asked, Date.now()];
+    return (epoch) => {
+      const known = this.known.get(userId);
+      // Something newer may be from before this code, or from after it.
+      if (known && known.order > order) this.forget(userId);
+      // A first code enrols: `methods` are no longer what they were.
+      else this.keep(userId, { order, readAt: at, askedAt: at, epoch });
+    };
+  }
+
+  /** The user has been changed: what is known, or being asked, is out of date. */
+  forget(userId: string): void {
+    this.known.delete(userId);
+    this.lookups.delete(userId);
+  }
+
+  private lookUp(userId: string): Promise<Known> {
+    const running = this.lookups.get(userId);
+    if (running) return running.known;
+    const order = ++this.asked;
+    const known = this.ask(userId, order).finally(() => {
+      if (this.isWanted(userId, order)) this.lookups.delete(userId);
+    });
+    this.lookups.set(userId, { order, known });
+    return known;
+  }
+
+  private async ask(userId: string, order: number): Promise<Known> {
+    const at = Date.now();
+    try {
+      const user = await firstValueFrom(this.gauthify.getUser(userId));
+      const known: Known = {
+        order,
+        readAt: at,
+        askedAt: at,
+        epoch: user.epoch,
+        methods: methodsOf(user),
+      };
+      if (this.isWanted(userId, order)) this.keep(userId, known);
+      return known;
+    } catch (error) {
+      if (error instanceof NotFoundError) {
+        if (this.isWanted(userId, order))
+          this.keep(userId, {
+            order,
+            readAt: at,
+            askedAt: at,
+            isDeleted: true,
+          });
+      } else {
+        this.outages.report(error);
+        // Nobody waits for a dead GAuthify more often than for one that lives.
+        const before = this.known.get(userId) ?? { readAt: -Infinity };
+        if (this.isWanted(userId, order))
+          this.keep(userId, { ...before, order, askedAt: at });
+      }
+      throw error;
+    }
+  }
+
+  /** Whether nobody called `forget` since. */
+  private isWanted(userId: string, order: number): boolean {
+    return this.lookups.get(userId)?.order === order;
+  }
+
+  private keep(userId: string, known: Known): void {
+    const before = this.known.get(userId);
+    if (before && before.order > known.order) return;
+    this.known.delete(userId);
+    this.known.set(userId, known);
+    // A Map keeps the order of insertion: the first is the oldest.
+    if (this.known.size > CAPACITY)
+      this.known.delete(this.known.keys().next().value!);
+  }
+}
+
+function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
+  // What was never read contradicts nothing.
+  if (known.readAt === -Infinity) return true;
+  return !known.isDeleted && known.epoch === epoch;
+}
+
+const isNewerThan = (known: Known, { verifiedAt }: MfaVerification): boolean =>
+  verifiedAt.getTime() + CLOCK_SKEW_MS >= known.readAt;
+
+/** Kinds of code a user can be asked for. Never an address: who asks may not be the user. */
+export function methodsOf(user: GAuthifyUser): readonly AuthMethod[] {
+  const methods: AuthMethod[] = [];
+  if (user.enrolled !== false) methods.push('totp');
+  if (user.email) methods.push('email');
+  if (user.smsNumber) methods.push('sms');
+  if (user.voiceNumber) methods.push('voice');
+  return methods;
+}
