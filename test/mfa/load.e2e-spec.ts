@@ -38,7 +38,7 @@ class PageController {
   }
 }
 
-const right = data({ unique_id: 'jane', authenticated: true, method: 'totp' });
+const right = data({ authenticated: true, method: 'totp' });
 const jane = { 'x-user': 'jane', 'x-mfa-code': '123456' };
 
 let point: AccessPoint | undefined;

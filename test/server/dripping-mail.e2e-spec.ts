@@ -65,7 +65,7 @@ it('has no more sockets open than the bound, and none after the deadline', async
   await allClosed();
   expect(performance.now() - started).toBeLessThan(2000);
   expect(most).toBe(3);
-  // Each message had one deadline, its wait for a connection included.
+  // The others had given up waiting when the first three ended.
   expect(opened).toBe(3);
   const names = results.map((result) =>
     result.status === 'rejected'

@@ -14,10 +14,11 @@ const MAX_CONNECTIONS = 10;
 /**
  * Delivers e-mail through a mail server, each message over a connection of its own.
  *
- * A message has `timeoutMs` from `send()` to receipt, waiting for a connection
- * included. Then its socket is destroyed, whatever the mail server is still
+ * A message has `timeoutMs` from `send()` to receipt. It may spend half of that
+ * waiting for a connection: a conversation that begins later would likely be cut
+ * off, and nobody would know whether it was delivered. At the deadline its socket is destroyed, whatever the mail server is still
  * saying: one that answers a byte a second holds at most `maxConnections`
- * sockets, and each no longer than that.
+ * sockets, and none past the deadline.
  */
 export class SmtpSender implements Sender {
   private open = 0;
@@ -32,7 +33,7 @@ export class SmtpSender implements Sender {
   /** @throws DeliveryUnknownError where the conversation began, and ended without a receipt */
   async send(message: Message): Promise<void> {
     const deadline = AbortSignal.timeout(this.timeoutMs);
-    await this.waitForPlace(deadline);
+    await this.waitForPlace();
     const socket = new Socket();
     socket.once('close', () => this.freePlace());
     const late = new Promise<never>((_, reject) => {
@@ -73,17 +74,22 @@ export class SmtpSender implements Sender {
     await transport.sendMail({ to: { name: '', address: to }, subject, text });
   }
 
-  /** Rejects at the deadline, when nothing was sent. */
-  private async waitForPlace(deadline: AbortSignal): Promise<void> {
+  /** Rejects once half of the time is over; nothing was sent then. */
+  private async waitForPlace(): Promise<void> {
     if (this.open < this.maxConnections) {
       this.open += 1;
       return;
     }
     await new Promise<void>((resolve, reject) => {
-      this.waiting.add(resolve);
-      deadline.addEventListener('abort', () => {
-        if (this.waiting.delete(resolve)) reject(smtpError('EMAXCONNECTIONS'));
-      });
+      const timer = setTimeout(() => {
+        this.waiting.delete(start);
+        reject(smtpError('EMAXCONNECTIONS'));
+      }, this.timeoutMs / 2);
+      const start = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.waiting.add(start);
     });
   }
 

@@ -38,6 +38,8 @@ export class MfaFilter implements ExceptionFilter<HttpException> {
 function sentenceOf({ errorCode, cause }: HttpException, account: Account) {
   switch (errorCode as MfaDenialCode) {
     case 'mfa_required':
+    case 'mfa_code_missing':
+    case 'mfa_code_not_text':
       return 'Enter the code.';
     case 'mfa_invalid_code':
       return 'That code is wrong or was used before. Enter the next one that the app shows.';
