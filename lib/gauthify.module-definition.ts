@@ -3,13 +3,48 @@ import {
   type DynamicModule,
   type Type,
 } from '@nestjs/common';
-import type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
-
-/** Token of the options of `GAuthifyModule`: checked, with defaults filled in, frozen. */
-export const GAUTHIFY_MODULE_OPTIONS = Symbol('GAUTHIFY_MODULE_OPTIONS');
+import {
+  type GAuthifyClientOptions,
+  invalid,
+  resolveClientOptions,
+} from './client/client.options.js';
+import {
+  checkMfaOptions,
+  type GAuthifyResolvedOptions,
+  type MfaOptions,
+} from './mfa/mfa.options.js';
 
 /** Token of the options as the application gave them, unchecked: nothing but the check may use it. */
 export const GAUTHIFY_GIVEN_OPTIONS = Symbol('GAUTHIFY_GIVEN_OPTIONS');
+
+/** Options of `GAuthifyModule`. */
+export interface GAuthifyModuleOptions extends GAuthifyClientOptions {
+  /** How `MfaGuard` reads requests. */
+  mfa?: MfaOptions | undefined;
+}
+
+/** A provider that makes the options: `useClass` and `useExisting` of `GAuthifyModule.forRootAsync`. */
+export interface GAuthifyOptionsFactory {
+  /** Called once, at start. */
+  createGAuthifyOptions():
+    GAuthifyModuleOptions | Promise<GAuthifyModuleOptions>;
+}
+
+/**
+ * Checks the options of `GAuthifyModule` and fills in defaults.
+ *
+ * @throws Error one sentence that names the option and says what to do; never its value, which may hold the API key
+ */
+export function resolveOptions(
+  options: GAuthifyModuleOptions,
+): GAuthifyResolvedOptions {
+  if (typeof options !== 'object' || options === null)
+    throw invalid('options', 'must be an object with at least an apiKey');
+  return Object.freeze({
+    ...resolveClientOptions(options),
+    mfa: checkMfaOptions(options.mfa),
+  });
+}
 
 /** What `forRoot` and `forRootAsync` of `GAuthifyModule` take beside the options. */
 export interface GAuthifyModuleExtras {

@@ -4,15 +4,18 @@ import {
   type ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   GAUTHIFY_GIVEN_OPTIONS,
-  GAUTHIFY_MODULE_OPTIONS,
   type GAuthifyModuleExtras,
+  type GAuthifyModuleOptions,
   type OPTIONS_TYPE,
+  resolveOptions,
 } from './gauthify.module-definition.js';
-import { GAuthifyService } from './gauthify.service.js';
-import { GAuthifyHealthIndicator } from './health/gauthify-health.indicator.js';
-import { getGAuthifyToken } from './inject-gauthify.decorator.js';
-import type { GAuthifyModuleOptions } from './interfaces/gauthify-module-options.interface.js';
-import type { MfaRoutesOption } from './interfaces/mfa-options.interface.js';
+import { GAuthifyService } from './client/gauthify.service.js';
+import { GAuthifyHealthIndicator } from './client/health.indicator.js';
+import { getGAuthifyToken } from './client/inject-gauthify.decorator.js';
+import type {
+  GAuthifyResolvedOptions,
+  MfaRoutesOption,
+} from './mfa/mfa.options.js';
 import { CheckLimits } from './mfa/check-limits.js';
 import { KnownUsers } from './mfa/known-users.js';
 import { MfaEvents } from './mfa/mfa-events.js';
@@ -22,18 +25,15 @@ import { createMfaController } from './mfa/mfa.controller.js';
 import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
 import { QrCodes } from './mfa/qr-codes.js';
-import { Asker } from './transport/asker.js';
-import { CLIENT_CLOCK } from './transport/client-clock.js';
-import { Connections } from './transport/connections.js';
-import { GAuthifyTransport } from './transport/gauthify.transport.js';
-import {
-  type GAuthifyResolvedOptions,
-  normalizeOptions,
-} from './transport/normalize-options.js';
-import { OutageProbe } from './transport/outage-probe.js';
-import { Requester } from './transport/requester.js';
-import { Telemetry } from './transport/telemetry.js';
-import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
+import { Asker } from './client/transport/asker.js';
+import { CLIENT_CLOCK } from './client/transport/client-clock.js';
+import { Connections } from './client/transport/connections.js';
+import { GAuthifyTransport } from './client/transport/gauthify.transport.js';
+import { GAUTHIFY_MODULE_OPTIONS } from './client/client.options.js';
+import { OutageProbe } from './client/transport/outage-probe.js';
+import { Requester } from './client/transport/requester.js';
+import { Telemetry } from './client/transport/telemetry.js';
+import { warnOfPlainHttp } from './client/transport/warn-of-plain-http.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -45,7 +45,7 @@ import { warnOfPlainHttp } from './transport/warn-of-plain-http.js';
     {
       provide: GAUTHIFY_MODULE_OPTIONS,
       useFactory: (given: GAuthifyModuleOptions) => {
-        const options = normalizeOptions(given);
+        const options = resolveOptions(given);
         warnOfPlainHttp(options.accessPoints);
         return options;
       },

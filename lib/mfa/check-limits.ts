@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { RateLimitError } from '../errors/rate-limit.error.js';
+import { RateLimitError } from '../contract/errors/rate-limit.error.js';
 
 /** Checks of a user at a time. More are a flood: nobody has two codes at once. */
 const MAX_UNDER_WAY = 2;

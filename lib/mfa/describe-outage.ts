@@ -1,5 +1,5 @@
-import { ApiKeyError } from '../errors/api-key.error.js';
-import { isGAuthifyError } from '../errors/gauthify.error.js';
+import { ApiKeyError } from '../contract/errors/api-key.error.js';
+import { isGAuthifyError } from '../contract/errors/gauthify.error.js';
 
 /**
  * Why codes cannot be checked, for the log. Takes no sentence GAuthify or a

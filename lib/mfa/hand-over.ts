@@ -1,5 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
-import type { MfaProofOptions } from '../interfaces/mfa-options.interface.js';
+import type { MfaProofOptions } from './mfa.options.js';
 import { neverStore } from './no-store.js';
 import { cookieName, proofCookie } from './proof-cookie.js';
 

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
-import type { AuthMethod } from '../dto/check-result.dto.js';
-import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
-import { NotFoundError } from '../errors/not-found.error.js';
-import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import { GAuthifyService } from '../gauthify.service.js';
-import type { MfaVerification } from '../interfaces/mfa-options.interface.js';
-import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
+import { NotFoundError } from '../contract/errors/not-found.error.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
+import { GAuthifyService } from '../client/gauthify.service.js';
+import type { MfaVerification } from './mfa.options.js';
+import type { GAuthifyResolvedOptions } from './mfa.options.js';
 import { MfaOutages } from './mfa-outages.js';
 
 const METHODS_MS = 30_000;

@@ -1,4 +1,4 @@
-import type { AuthMethod } from '../dto/check-result.dto.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
 
 /**
  * How strong each kind of code is; more is stronger. What a device of the user

@@ -5,13 +5,13 @@ import {
   Logger,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { AuthMethod } from '../dto/check-result.dto.js';
-import { NotFoundError } from '../errors/not-found.error.js';
-import { ParameterError } from '../errors/parameter.error.js';
-import { RateLimitError } from '../errors/rate-limit.error.js';
-import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import type { RequireMfaOptions } from '../interfaces/mfa-options.interface.js';
-import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import { NotFoundError } from '../contract/errors/not-found.error.js';
+import { ParameterError } from '../contract/errors/parameter.error.js';
+import { RateLimitError } from '../contract/errors/rate-limit.error.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
+import type { RequireMfaOptions } from './mfa.options.js';
+import type { GAuthifyResolvedOptions } from './mfa.options.js';
 import { describeOutage } from './describe-outage.js';
 import { handOverProof } from './hand-over.js';
 import {

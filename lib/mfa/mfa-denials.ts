@@ -1,4 +1,4 @@
-import type { AuthMethod } from '../dto/check-result.dto.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
 
 /**
  * Why `MfaGuard` let nobody in: `code` of the body it answers with, for

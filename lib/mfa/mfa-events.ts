@@ -1,8 +1,8 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import type { MfaEvent } from '../interfaces/mfa-event.interface.js';
-import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
+import type { MfaEvent } from './mfa-event.interface.js';
+import type { GAuthifyResolvedOptions } from './mfa.options.js';
 
 interface Emitter {
   emit(name: string, event: MfaEvent): unknown;

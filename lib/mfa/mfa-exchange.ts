@@ -1,5 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
-import type { MfaVerification } from '../interfaces/mfa-options.interface.js';
+import type { MfaVerification } from './mfa.options.js';
 
 /** What `MfaGuard` reads of a request, whatever carries it. */
 export interface MfaRequest {

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { isGAuthifyError } from '../errors/gauthify.error.js';
+import { isGAuthifyError } from '../contract/errors/gauthify.error.js';
 import { describeOutage } from './describe-outage.js';
 
 const QUIET_MS = 60_000;

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import type { RequireMfaOptions } from '../interfaces/mfa-options.interface.js';
+import type { RequireMfaOptions } from './mfa.options.js';
 import { policyOf } from './mfa-policy.js';
 import { RequireMfa, SkipMfa } from './require-mfa.decorator.js';
 

@@ -1,5 +1,5 @@
-import type { AuthMethod } from '../dto/check-result.dto.js';
-import type { RequireMfaOptions } from '../interfaces/mfa-options.interface.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import type { RequireMfaOptions } from './mfa.options.js';
 import { AUTH_METHODS } from './method-strength.js';
 
 /** Metadata key of what a handler or controller asks of `MfaGuard`. */

@@ -1,10 +1,7 @@
 import { createHash, createHmac, webcrypto } from 'node:crypto';
 import type * as Jose from 'jose';
-import type { AuthMethod } from '../dto/check-result.dto.js';
-import type {
-  MfaProofOptions,
-  MfaVerification,
-} from '../interfaces/mfa-options.interface.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import type { MfaProofOptions, MfaVerification } from './mfa.options.js';
 import { loadPeer } from './load-peer.js';
 
 const ALGORITHM = 'HS256';

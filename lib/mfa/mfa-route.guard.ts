@@ -4,11 +4,8 @@ import {
   Injectable,
   UnsupportedMediaTypeException,
 } from '@nestjs/common';
-import { ParameterError } from '../errors/parameter.error.js';
-import type {
-  MfaVerification,
-  RequireMfaOptions,
-} from '../interfaces/mfa-options.interface.js';
+import { ParameterError } from '../contract/errors/parameter.error.js';
+import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 import { usesHeader } from './hand-over.js';
 import { type MfaRequest, recall } from './mfa-exchange.js';
 import type { MfaCase } from './mfa-answers.js';

@@ -13,11 +13,11 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
-import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
-import { ConflictError } from '../errors/conflict.error.js';
-import { NotFoundError } from '../errors/not-found.error.js';
-import { GAuthifyService } from '../gauthify.service.js';
-import type { MfaRoutesOption } from '../interfaces/mfa-options.interface.js';
+import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
+import { ConflictError } from '../contract/errors/conflict.error.js';
+import { NotFoundError } from '../contract/errors/not-found.error.js';
+import { GAuthifyService } from '../client/gauthify.service.js';
+import type { MfaRoutesOption } from './mfa.options.js';
 import type { MfaRequest } from './mfa-exchange.js';
 import { methodsOf } from './known-users.js';
 import { atLeastAsStrongAs } from './method-strength.js';

@@ -4,10 +4,7 @@ import {
   Injectable,
 } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
-import type {
-  MfaVerification,
-  RequireMfaOptions,
-} from '../interfaces/mfa-options.interface.js';
+import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 import { usesHeader } from './hand-over.js';
 import { MfaAnswers, type MfaCase } from './mfa-answers.js';
 import {

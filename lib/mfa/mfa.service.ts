@@ -11,13 +11,16 @@ import {
   switchMap,
   throwError,
 } from 'rxjs';
-import { isPossibleAuthCode } from '../dto/auth-code.js';
-import type { AuthMethod, CheckResult } from '../dto/check-result.dto.js';
-import { RateLimitError } from '../errors/rate-limit.error.js';
-import { GAUTHIFY_MODULE_OPTIONS } from '../gauthify.module-definition.js';
-import { GAuthifyService } from '../gauthify.service.js';
-import type { MfaVerification } from '../interfaces/mfa-options.interface.js';
-import type { GAuthifyResolvedOptions } from '../transport/normalize-options.js';
+import { isPossibleAuthCode } from '../contract/dto/auth-code.js';
+import type {
+  AuthMethod,
+  CheckResult,
+} from '../contract/dto/check-result.dto.js';
+import { RateLimitError } from '../contract/errors/rate-limit.error.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
+import { GAuthifyService } from '../client/gauthify.service.js';
+import type { MfaVerification } from './mfa.options.js';
+import type { GAuthifyResolvedOptions } from './mfa.options.js';
 import { CheckLimits } from './check-limits.js';
 import { KnownUsers } from './known-users.js';
 import { MfaEvents } from './mfa-events.js';

@@ -1,4 +1,4 @@
-import type { GAuthifyUser } from '../dto/gauthify-user.dto.js';
+import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type * as QrCode from 'qrcode';
 import { loadPeer } from './load-peer.js';
 

@@ -1,8 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type {
-  MfaVerification,
-  RequireMfaOptions,
-} from '../interfaces/mfa-options.interface.js';
+import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 import { verificationOf } from './mfa-exchange.js';
 import {
   checkPolicy,

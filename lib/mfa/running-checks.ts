@@ -1,4 +1,4 @@
-import type { MfaVerification } from '../interfaces/mfa-options.interface.js';
+import type { MfaVerification } from './mfa.options.js';
 
 /** A code that is being checked, or was. */
 export interface RunningCheck {

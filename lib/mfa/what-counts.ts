@@ -1,7 +1,4 @@
-import type {
-  MfaVerification,
-  RequireMfaOptions,
-} from '../interfaces/mfa-options.interface.js';
+import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 
 /** A user's id; a number counts as text, what is no text as nobody. */
 export function asUserId(value: unknown): string | undefined {

@@ -1,8 +1,8 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
-import { MOUNT_PATH, STANDALONE, toMountPath } from './mount-path.js';
+import { MOUNT_PATH, STANDALONE, toMountPath } from './settings/mount-path.js';
 import { HomeController } from './pages/home.controller.js';
-import type { GAuthifyServerOptions } from './server-options.js';
+import type { GAuthifyServerOptions } from './settings/server-options.js';
 
 export const {
   ConfigurableModuleClass,

@@ -1,24 +1,24 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { ApiKeyGuard } from './api/api-key.guard.js';
-import { ApiKeysService } from './api/api-keys.service.js';
-import { CodesController } from './api/codes.controller.js';
-import { HttpWire } from './api/http-wire.js';
-import { ServiceController } from './api/service.controller.js';
-import { UsersController } from './api/users.controller.js';
-import { CLOCK } from './clock.js';
-import { Attempts } from './codes/attempts.js';
-import { CheckService } from './codes/check.service.js';
-import { SentCodes } from './codes/sent-codes.js';
-import { Tokens } from './codes/tokens.js';
-import { DatabaseLifecycle } from './database/database-lifecycle.js';
-import { createKeyring } from './database/create-keyring.js';
-import { Keyring } from './database/keyring.js';
-import { openDatabase } from './database/open-database.js';
-import { DATABASE } from './database/schema.js';
+import { ApiKeyGuard } from './v1/api-key.guard.js';
+import { ApiKeysService } from './realms/api-keys.service.js';
+import { CodesController } from './v1/codes.controller.js';
+import { HttpWire } from './v1/http-wire.js';
+import { ServiceController } from './v1/service.controller.js';
+import { UsersController } from './v1/users.controller.js';
+import { CLOCK } from './settings/clock.js';
+import { Attempts } from './factors/attempts.js';
+import { CheckService } from './factors/check.service.js';
+import { SentCodes } from './factors/sent-codes.js';
+import { Tokens } from './factors/tokens.js';
+import { DatabaseLifecycle } from './store/database-lifecycle.js';
+import { createKeyring } from './store/create-keyring.js';
+import { Keyring } from './store/keyring.js';
+import { openDatabase } from './store/open-database.js';
+import { DATABASE } from './store/schema.js';
 import { DeliveryService } from './delivery/delivery.service.js';
 import { Outbox } from './delivery/outbox.js';
 import { SendAllowance } from './delivery/send-allowance.js';
-import { SENDERS } from './delivery/sender.interface.js';
+import { SENDERS } from './settings/sender.interface.js';
 import { createSenders } from './delivery/create-senders.js';
 import {
   type ASYNC_OPTIONS_TYPE,
@@ -26,15 +26,15 @@ import {
   GAUTHIFY_SERVER_OPTIONS,
   type OPTIONS_TYPE,
 } from './gauthify-server.module-definition.js';
-import { KeptAnswers } from './idempotency/kept-answers.js';
+import { KeptAnswers } from './store/kept-answers.js';
 import { PagesController } from './pages/pages.controller.js';
 import { QrImages } from './pages/qr-images.js';
-import type { GAuthifyServerOptions } from './server-options.js';
+import type { GAuthifyServerOptions } from './settings/server-options.js';
 import {
   SERVER_SETTINGS,
   settingsOf,
   type ServerSettings,
-} from './settings.js';
+} from './settings/settings.js';
 import { Links } from './users/links.js';
 import { UserView } from './users/user-view.js';
 import { UsersService } from './users/users.service.js';

@@ -4,15 +4,18 @@ export type {
   GAuthifyServerOptions,
   RealmKey,
   WhileLocked,
-} from './server-options.js';
-export { SECURITY_DEFAULTS, type SecurityOptions } from './security-options.js';
-export { StartError } from './start-error.js';
-export { ApiKeysService } from './api/api-keys.service.js';
-export { type Channel, CHANNELS } from './delivery/channel.js';
+} from './settings/server-options.js';
+export {
+  SECURITY_DEFAULTS,
+  type SecurityOptions,
+} from './settings/security-options.js';
+export { StartError } from './settings/start-error.js';
+export { ApiKeysService } from './realms/api-keys.service.js';
+export { type Channel, CHANNELS } from '../contract/channel.js';
 export { Outbox, type OutboxMessage } from './delivery/outbox.js';
 export {
   DeliveryUnknownError,
   type Message,
   type Sender,
-} from './delivery/sender.interface.js';
-export { optionsFromEnvironment } from './environment.js';
+} from './settings/sender.interface.js';
+export { optionsFromEnvironment } from './settings/environment.js';

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { INestApplication } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import type { OutboxMessage } from '../server/delivery/outbox.js';
-import { missingPackage } from '../server/missing-package.js';
-import type { GAuthifyServerOptions } from '../server/server-options.js';
+import { missingPackage } from '../server/cli/missing-package.js';
+import type { GAuthifyServerOptions } from '../server/settings/server-options.js';
 
 /** Options of {@link GAuthifyTestServer.start}. */
 export interface GAuthifyTestServerOptions extends Omit<
@@ -115,9 +115,10 @@ type LoadedServer = Awaited<ReturnType<typeof load>>;
 /** What needs optional peers of the package: loaded here, so that a missing one can be named. */
 async function load() {
   const { Secret } = await import('otpauth');
-  const { stepAt, totpCode } = await import('../server/codes/otp.js');
+  const { stepAt, totpCode } = await import('../server/factors/otp.js');
   const { Outbox } = await import('../server/delivery/outbox.js');
-  const { createFastifyAdapter } = await import('../server/fastify-adapter.js');
+  const { createFastifyAdapter } =
+    await import('../server/v1/fastify-adapter.js');
   const { GAuthifyServerModule } =
     await import('../server/gauthify-server.module.js');
   return {

@@ -1,4 +1,4 @@
-import { createFastifyAdapter } from '../../lib/server/fastify-adapter.js';
+import { createFastifyAdapter } from '../../lib/server/v1/fastify-adapter.js';
 import type { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 
 /** What a call answered. */

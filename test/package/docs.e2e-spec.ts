@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { optionsFromEnvironment } from 'nestjs-gauthify/server';
 import ts from 'typescript';
-import { ERROR_CODES } from '../../lib/server/api/error-codes.js';
+import { ERROR_CODES } from '../../lib/contract/error-codes.js';
 import {
   anchorsOf,
   type Block,

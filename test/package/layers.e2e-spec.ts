@@ -1,4 +1,4 @@
-/** The arrows of the layout: what imports what. */
+/** The arrows of the layout: which folder imports which. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -7,6 +7,75 @@ const lib = resolve('lib');
 const files = readdirSync(lib, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))
   .map((file) => file.split(sep).join(posix.sep));
+
+/** Every allowed arrow, folder by folder. Within a folder files import each other freely. */
+const ALLOWED: Record<string, string[]> = {
+  contract: [],
+  client: ['contract'],
+  mfa: ['client', 'contract'],
+  'the package': ['client', 'mfa', 'contract'],
+  'server/settings': ['contract'],
+  'server/store': ['server/settings', 'contract'],
+  'server/realms': ['server/store', 'server/settings'],
+  'server/factors': ['server/store', 'server/settings', 'contract'],
+  'server/users': [
+    'server/factors',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
+  'server/delivery': [
+    'server/factors',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
+  'server/v1': [
+    'server/users',
+    'server/delivery',
+    'server/factors',
+    'server/realms',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
+  'server/pages': [
+    'server/v1',
+    'server/users',
+    'server/factors',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
+  server: [
+    'server/pages',
+    'server/v1',
+    'server/users',
+    'server/delivery',
+    'server/factors',
+    'server/realms',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
+  'server/cli': ['server', 'server/v1', 'server/store'],
+  testing: [
+    'server',
+    'server/cli',
+    'server/v1',
+    'server/delivery',
+    'server/factors',
+    'server/settings',
+    'contract',
+  ],
+};
+
+/** `lib/client/transport/call.ts` is of `client`; `lib/server/v1/…` of `server/v1`; `lib/index.ts` of the package. */
+function folderOf(file: string): string {
+  const [first, second, ...rest] = file.split('/');
+  if (second === undefined) return 'the package';
+  return first === 'server' && rest.length > 0 ? `server/${second}` : first!;
+}
 
 /** Files of ours that a file imports, relative to `lib`. */
 function importsOf(file: string): string[] {
@@ -19,26 +88,55 @@ function importsOf(file: string): string[] {
   );
 }
 
-const folderOf = (file: string) => file.split('/')[0]!;
+it('has no two folders that know each other', () => {
+  const reach = (folder: string, seen = new Set<string>()): Set<string> => {
+    for (const next of ALLOWED[folder] ?? [])
+      if (!seen.has(next)) reach(next, seen.add(next));
+    return seen;
+  };
+  for (const folder of Object.keys(ALLOWED))
+    expect([...reach(folder)]).not.toContain(folder);
+});
+
+it('has no arrow on the list that nobody uses', () => {
+  const used = new Set(
+    files.flatMap((file) =>
+      importsOf(file).map((other) => `${folderOf(file)} → ${folderOf(other)}`),
+    ),
+  );
+  const unused = Object.entries(ALLOWED)
+    .flatMap(([from, all]) => all.map((to) => `${from} → ${to}`))
+    .filter((arrow) => !used.has(arrow));
+  expect(unused).toEqual([]);
+});
 
 describe.each(files)('%s', (file) => {
-  const folder = folderOf(file);
   const imported = importsOf(file);
 
-  it('keeps to the layers', () => {
-    const outside = imported.map(folderOf).filter((other) => other !== folder);
-    if (folder === 'dto' || folder === 'errors') expect(outside).toEqual([]);
-    if (folder === 'server')
-      expect(
-        outside.filter((other) => !['dto', 'errors'].includes(other)),
-      ).toEqual([]);
-    if (folder !== 'server' && folder !== 'testing')
-      expect(outside).not.toContain('server');
+  it('imports only what its folder may', () => {
+    const folder = folderOf(file);
+    const others = imported.map(folderOf).filter((other) => other !== folder);
+    expect(ALLOWED).toHaveProperty([folder]);
+    for (const other of others) expect(ALLOWED[folder]).toContain(other);
   });
 
   it('imports files, never an index of ours', () => {
     // The program is the user of the server's door.
-    if (file === 'server/main.ts') return;
+    if (file === 'server/cli/main.ts') return;
     expect(imported.filter((path) => path.endsWith('index.ts'))).toEqual([]);
   });
+});
+
+describe('client/transport', () => {
+  it.each(files.filter((file) => file.startsWith('client/transport/')))(
+    '%s knows nothing of the client above it but its options',
+    (file) => {
+      const above = importsOf(file).filter((path) =>
+        /^client\/[^/]+$/.test(path),
+      );
+      expect(
+        above.filter((path) => path !== 'client/client.options.ts'),
+      ).toEqual([]);
+    },
+  );
 });

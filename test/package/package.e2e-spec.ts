@@ -72,7 +72,7 @@ it('holds what it needs and nothing else', () => {
   ]);
   expect(files).toContain('docs/images/sample.png');
   expect(files.filter((file) => /spec\./.test(file))).toEqual([]);
-  expect(files).toContain('dist/server/main.js');
+  expect(files).toContain('dist/server/cli/main.js');
 });
 
 it('holds each source once, in its source map', () => {

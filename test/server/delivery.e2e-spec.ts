@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { DeliveryUnknownError } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { SentCodes } from '../../lib/server/codes/sent-codes.js';
+import { SentCodes } from '../../lib/server/factors/sent-codes.js';
 import { SmtpSender } from '../../lib/server/delivery/smtp-sender.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { call, check, createUser } from '../helpers/api.js';

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/database/schema.js';
+import { DATABASE, type Database } from '../../lib/server/store/schema.js';
 import { adapter, ADAPTERS, call, createUser } from '../helpers/api.js';
 
 describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {

@@ -3,8 +3,8 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/database/schema.js';
-import { KeptAnswers } from '../../lib/server/idempotency/kept-answers.js';
+import { DATABASE, type Database } from '../../lib/server/store/schema.js';
+import { KeptAnswers } from '../../lib/server/store/kept-answers.js';
 import { call, createUser } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;

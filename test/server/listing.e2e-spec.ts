@@ -13,9 +13,9 @@ import {
   jest,
 } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { Keyring } from '../../lib/server/database/keyring.js';
-import { DATABASE, type Database } from '../../lib/server/database/schema.js';
-import { newSecrets } from '../../lib/server/users/user-secrets.js';
+import { Keyring } from '../../lib/server/store/keyring.js';
+import { DATABASE, type Database } from '../../lib/server/store/schema.js';
+import { newSecrets } from '../../lib/server/store/user-secrets.js';
 import { UserView } from '../../lib/server/users/user-view.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { adapter, ADAPTERS, call } from '../helpers/api.js';

@@ -7,7 +7,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { freePort } from '../sample/running-sample.js';
 
-const PROGRAM = resolve('dist/server/main.js');
+const PROGRAM = resolve('dist/server/cli/main.js');
 const KEY = 'k'.repeat(24);
 
 let folder: string;

@@ -51,7 +51,7 @@ function run(file: string) {
   return { stdout, stderr, status };
 }
 
-const PROGRAM = 'node_modules/nestjs-gauthify/dist/server/main.js';
+const PROGRAM = 'node_modules/nestjs-gauthify/dist/server/cli/main.js';
 
 it.each(['otpauth', 'kysely', 'better-sqlite3', '@nestjs/platform-fastify'])(
   'the program names %s where it is missing',

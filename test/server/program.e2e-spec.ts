@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
-const PROGRAM = resolve('dist/server/main.js');
+const PROGRAM = resolve('dist/server/cli/main.js');
 
 let folder: string;
 const running: ChildProcess[] = [];
@@ -202,7 +202,7 @@ it.each([['--help'], ['-h']])('explains itself with %s', async (argument) => {
   expect(output).toMatch(/^Usage: gauthify-server /);
   // Every variable it reads is there.
   for (const [name] of readFileSync(
-    'lib/server/environment.ts',
+    'lib/server/settings/environment.ts',
     'utf8',
   ).matchAll(/(?<=env\.)[A-Z_]+/g))
     expect(output).toContain(`${name}`);

@@ -2,9 +2,9 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { CheckService } from '../../lib/server/codes/check.service.js';
-import { Tokens } from '../../lib/server/codes/tokens.js';
-import { DATABASE, type Database } from '../../lib/server/database/schema.js';
+import { CheckService } from '../../lib/server/factors/check.service.js';
+import { Tokens } from '../../lib/server/factors/tokens.js';
+import { DATABASE, type Database } from '../../lib/server/store/schema.js';
 import { DeliveryService } from '../../lib/server/delivery/delivery.service.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { call, createUser } from '../helpers/api.js';

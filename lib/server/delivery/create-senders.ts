@@ -1,7 +1,7 @@
-import type { GAuthifyServerOptions } from '../server-options.js';
-import type { Channel } from './channel.js';
+import type { GAuthifyServerOptions } from '../settings/server-options.js';
+import type { Channel } from '../../contract/channel.js';
 import type { Outbox } from './outbox.js';
-import type { Sender } from './sender.interface.js';
+import type { Sender } from '../settings/sender.interface.js';
 import { SmtpSender } from './smtp-sender.js';
 
 /** Who delivers what: the options' own senders, then SMTP, then the outbox. */

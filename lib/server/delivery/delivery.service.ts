@@ -1,18 +1,18 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { NotFoundError } from '../../errors/not-found.error.js';
-import { ParameterError } from '../../errors/parameter.error.js';
-import { ServerError } from '../../errors/server.error.js';
-import { SentCodes } from '../codes/sent-codes.js';
-import type { UserRow } from '../database/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
-import type { Channel } from './channel.js';
+import { NotFoundError } from '../../contract/errors/not-found.error.js';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { ServerError } from '../../contract/errors/server.error.js';
+import { SentCodes } from '../factors/sent-codes.js';
+import type { UserRow } from '../store/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import type { Channel } from '../../contract/channel.js';
 import { messageText } from './message-text.js';
 import { SendAllowance } from './send-allowance.js';
 import {
   DeliveryUnknownError,
   SENDERS,
   type Sender,
-} from './sender.interface.js';
+} from '../settings/sender.interface.js';
 
 const ADDRESS_COLUMN = {
   email: 'email',

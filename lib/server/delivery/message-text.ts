@@ -1,4 +1,4 @@
-import type { Channel } from './channel.js';
+import type { Channel } from '../../contract/channel.js';
 
 /** What a user reads, or hears, about a code. */
 export function messageText(

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, type Clock } from '../clock.js';
-import type { Message, Sender } from './sender.interface.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import type { Message, Sender } from '../settings/sender.interface.js';
 
 /** A message that was kept instead of sent. */
 export interface OutboxMessage extends Message {

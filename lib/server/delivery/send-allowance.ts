@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { sql, type Transaction } from 'kysely';
-import { RateLimitError } from '../../errors/rate-limit.error.js';
-import { CLOCK, type Clock } from '../clock.js';
-import { inSeconds } from '../codes/in-seconds.js';
-import { Keyring } from '../database/keyring.js';
-import { DATABASE, type Database, type Schema } from '../database/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
-import type { Channel } from './channel.js';
+import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import { inSeconds } from '../factors/in-seconds.js';
+import { Keyring } from '../store/keyring.js';
+import { DATABASE, type Database, type Schema } from '../store/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import type { Channel } from '../../contract/channel.js';
 import { mailboxOf } from './mailbox-of.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

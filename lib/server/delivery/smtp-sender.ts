@@ -4,7 +4,7 @@ import {
   DeliveryUnknownError,
   type Message,
   type Sender,
-} from './sender.interface.js';
+} from '../settings/sender.interface.js';
 
 /** Below the 5 s after which a client gives an attempt up: it then learns what happened. */
 const TIMEOUT_MS = 4_000;

@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { ParameterError } from '../../errors/parameter.error.js';
-import { rawRequest } from '../api/raw-request.js';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { rawRequest } from '../v1/raw-request.js';
 
 /** The code of the ezGAuth form, `undefined` where the form had none. */
 export const AuthCode = createParamDecorator(

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Res, UseFilters } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { NotForMfaGuard } from '../api/api.decorator.js';
-import { MOUNT_PATH } from '../mount-path.js';
+import { NotForMfaGuard } from '../v1/api.decorator.js';
+import { MOUNT_PATH } from '../settings/mount-path.js';
 import { html } from './html.js';
 import { layout, pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';

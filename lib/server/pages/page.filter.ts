@@ -7,7 +7,7 @@ import {
   Logger,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
 import { pageHeaders } from './layout.js';
 import { errorView } from './views.js';
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { toBuffer } from 'qrcode';
-import { CLOCK, type Clock } from '../clock.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
 
 /** Pixels: six a module, what a phone scans from a screen at arm’s length. */
 const WIDTH = 240;

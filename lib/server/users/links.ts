@@ -2,12 +2,12 @@ import { createHmac } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { constantTimeEqual } from '../codes/random.js';
-import { Keyring } from '../database/keyring.js';
-import type { UserRow } from '../database/schema.js';
-import { MOUNT_PATH } from '../mount-path.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
-import { openTotpSecret } from './user-secrets.js';
+import { constantTimeEqual } from '../store/random.js';
+import { Keyring } from '../store/keyring.js';
+import type { UserRow } from '../store/schema.js';
+import { MOUNT_PATH } from '../settings/mount-path.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import { openTotpSecret } from '../store/user-secrets.js';
 
 /** A page about one user. */
 export type Page = 'qr' | 'ez' | 'instructions';

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { oneTimePass, otpauthUri, toBase32 } from '../codes/otp.js';
-import { Keyring } from '../database/keyring.js';
-import type { UserRow } from '../database/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings.js';
+import { oneTimePass, otpauthUri, toBase32 } from '../factors/otp.js';
+import { Keyring } from '../store/keyring.js';
+import type { UserRow } from '../store/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
 import { Links } from './links.js';
-import { openOtpSecret, openTotpSecret } from './user-secrets.js';
+import { openOtpSecret, openTotpSecret } from '../store/user-secrets.js';
 
 /** Shows users as the contract does. */
 @Injectable()

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { sql, type Updateable } from 'kysely';
-import type { CreateUserDto } from '../../dto/create-user.dto.js';
-import type { ListUsersDto } from '../../dto/list-users.dto.js';
-import { toE164 } from '../../dto/phone-number.js';
-import type { UpdateUserDto } from '../../dto/update-user.dto.js';
-import { ConflictError } from '../../errors/conflict.error.js';
-import { NotFoundError } from '../../errors/not-found.error.js';
-import { CLOCK, type Clock } from '../clock.js';
-import { Keyring } from '../database/keyring.js';
-import { DATABASE, type Database, type UserRow } from '../database/schema.js';
-import type { Channel } from '../delivery/channel.js';
-import { newSecrets } from './user-secrets.js';
+import type { CreateUserDto } from '../../contract/dto/create-user.dto.js';
+import type { ListUsersDto } from '../../contract/dto/list-users.dto.js';
+import { toE164 } from '../../contract/dto/phone-number.js';
+import type { UpdateUserDto } from '../../contract/dto/update-user.dto.js';
+import { ConflictError } from '../../contract/errors/conflict.error.js';
+import { NotFoundError } from '../../contract/errors/not-found.error.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import { Keyring } from '../store/keyring.js';
+import { DATABASE, type Database, type UserRow } from '../store/schema.js';
+import type { Channel } from '../../contract/channel.js';
+import { newSecrets } from '../store/user-secrets.js';
 
 const DEFAULT_PAGE_SIZE = 100;
 

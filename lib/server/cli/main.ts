@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { missingPackage } from './missing-package.js';
+
+const USAGE = `Usage: gauthify-server [--help] [--version]
+
+A self-hosted GAuthify v1 server. It takes its settings from the environment:
+
+  HOST, PORT                 where it listens (127.0.0.1, 4000)
+  PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
+  DATABASE_URL               sqlite:<file> or sqlite::memory: (sqlite:gauthify.sqlite)
+  GAUTHIFY_API_KEYS          realm:key, separated by commas (one is made at first start)
+  GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the database)
+  GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
+  GAUTHIFY_RETURN_URLS       realm=url, separated by commas (none)
+  GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
+  GAUTHIFY_WHILE_LOCKED      what check/ answers while a user is locked: error or false (error)
+  SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
+`;
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+async function main(): Promise<void> {
+  const { help, version } = readArguments();
+  if (help) process.stdout.write(USAGE);
+  else if (version) print(ownVersion());
+  else await serve();
+}
+
+async function serve(): Promise<void> {
+  const { ConsoleLogger, Logger } = await import('@nestjs/common');
+  const { NestFactory } = await import('@nestjs/core');
+  const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
+  const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
+    await import('../index.js');
+  const { keyFileOf } = await import('../store/key-file.js');
+  const { host, port, ...options } = optionsFromEnvironment(process.env);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    GAuthifyServerModule.forRoot({ ...options, standalone: true }),
+    await createFastifyAdapter(),
+    // What is logged until it runs is kept back, and dropped where it does not
+    // start: what stops it is told below, in one sentence.
+    { abortOnError: false, bufferLogs: true, autoFlushLogs: false },
+  );
+  app.enableShutdownHooks();
+  await app.listen(port, host);
+  app.useLogger(
+    new ConsoleLogger({
+      logLevels: ['fatal', 'error', 'warn'],
+      colors: process.stderr.isTTY === true,
+    }),
+  );
+  Logger.flush();
+  const apiKeys = app.get(ApiKeysService);
+  const firstKey = await apiKeys.createFirst();
+  print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
+  print(
+    `Database ${options.database}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
+  );
+  const keyFile = options.encryptionKeys?.length
+    ? undefined
+    : keyFileOf(options.database!);
+  if (keyFile !== undefined)
+    print(
+      `Encryption key in ${keyFile}: back it up apart from the database, which cannot be read without it`,
+    );
+  if (firstKey !== undefined) {
+    print(`API key of realm "default", shown this once: ${firstKey}`);
+    return;
+  }
+  const realms = await apiKeys.storedRealms();
+  if (realms.length > 0)
+    print(
+      `API keys exist for realm ${realms.join(', ')}; a key is shown only once, when it is made. Lost it? Add one of 16 or more characters: GAUTHIFY_API_KEYS=${realms[0]}:<key>`,
+    );
+}
+
+function readArguments(): { help?: boolean; version?: boolean } {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    }).values;
+  } catch (error) {
+    const argument = /'([^']+)'/.exec((error as Error).message)?.[1];
+    process.stderr.write(
+      `gauthify-server: there is no argument ${argument}; see gauthify-server --help\n`,
+    );
+    process.exit(2);
+  }
+}
+
+function ownVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string })
+    .version;
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`gauthify-server: ${sentenceOf(error)}\n`);
+  process.exit(1);
+});
+
+/** One sentence for what stops the program; the stack only for what nobody foresaw. */
+function sentenceOf(error: unknown): string {
+  const { name, code, message, stack, port } =
+    error as NodeJS.ErrnoException & { port?: number };
+  if (name === 'StartError') return message;
+  if (code === 'EADDRINUSE')
+    return `PORT ${port} is in use: stop what listens there, or set another PORT`;
+  if (code === 'EACCES')
+    return `PORT ${port} may not be opened by this user: set one above 1023`;
+  if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL')
+    return 'HOST is not an address of this machine';
+  return missingPackage(error, 'The server') ?? stack ?? message;
+}

@@ -1,0 +1,97 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import { DATABASE, type Database, type UserRow } from '../store/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import { randomToken, sha256 } from '../store/random.js';
+
+/** Rows cleared away at once at the most: SQLite holds up all others meanwhile. */
+const PURGE_ROWS = 100;
+
+/** Tokens `gat…` that ezGAuth hands to a browser and a site trades, once, for the user. */
+@Injectable()
+export class Tokens {
+  constructor(
+    @Inject(DATABASE) private readonly db: Database,
+    @Inject(CLOCK) private readonly now: Clock,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+  ) {}
+
+  /**
+   * Makes a token, in one statement that compares the user's epoch.
+   *
+   * @param epoch the user's when their code was accepted
+   * @returns `undefined` where the user was deleted, or their epoch moved, meanwhile
+   */
+  async issue(userId: string, epoch: string): Promise<string | undefined> {
+    const token = `gat${randomToken()}`;
+    const now = this.now();
+    const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
+    await this.purge(now);
+    const { numInsertedOrUpdatedRows } = await this.db
+      .insertInto('tokens')
+      .columns(['hash', 'user_id', 'epoch', 'expires_at'])
+      .expression((eb) =>
+        eb
+          .selectFrom('users')
+          .select([
+            eb.val(sha256(token)).as('hash'),
+            'id',
+            'epoch',
+            eb.val(expiresAt).as('expires_at'),
+          ])
+          .where('id', '=', userId)
+          .where('epoch', '=', epoch),
+      )
+      .executeTakeFirst();
+    return numInsertedOrUpdatedRows === 1n ? token : undefined;
+  }
+
+  /** What expired, of all users: many never come back for theirs. */
+  private async purge(now: number): Promise<void> {
+    await this.db
+      .deleteFrom('tokens')
+      .where('hash', 'in', (eb) =>
+        eb
+          .selectFrom('tokens')
+          .select('hash')
+          .where('expires_at', '<=', now)
+          .limit(PURGE_ROWS),
+      )
+      .execute();
+  }
+
+  /**
+   * Uses a token up: the delete that removes it is the one that redeems it.
+   *
+   * @returns its user; `undefined` where it is unknown, used, expired, revoked
+   *   with the user's epoch, or another realm's
+   */
+  async redeem(realm: string, token: string): Promise<UserRow | undefined> {
+    return await this.db.transaction().execute(async (trx) => {
+      const redeemed = await trx
+        .deleteFrom('tokens')
+        .where('hash', '=', sha256(token))
+        .where('expires_at', '>', this.now())
+        .where((eb) =>
+          eb.exists(
+            eb
+              .selectFrom('users')
+              .select('users.id')
+              .whereRef('users.id', '=', 'tokens.user_id')
+              .whereRef('users.epoch', '=', 'tokens.epoch')
+              .where('users.realm', '=', realm),
+          ),
+        )
+        .returning('user_id')
+        .executeTakeFirst();
+      return (
+        redeemed &&
+        (await trx
+          .selectFrom('users')
+          .selectAll()
+          .where('id', '=', redeemed.user_id)
+          .executeTakeFirst())
+      );
+    });
+  }
+}

@@ -1,0 +1,63 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import { constantTimeEqual, randomToken, sha256 } from '../store/random.js';
+import { DATABASE, type Database } from '../store/schema.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+
+/** API keys: those of the options, and those in the database. */
+@Injectable()
+export class ApiKeysService {
+  constructor(
+    @Inject(DATABASE) private readonly db: Database,
+    @Inject(CLOCK) private readonly now: Clock,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+  ) {}
+
+  /** The realm a key reaches, `undefined` where it is unknown. */
+  async realmOf(key: string): Promise<string | undefined> {
+    // All are compared, so that the time does not tell which one came near.
+    const configured = this.settings.apiKeys.filter((candidate) =>
+      constantTimeEqual(candidate.key, key),
+    )[0];
+    if (configured) return configured.realm;
+    // Looked up by its hash: what the index takes tells nothing about the key.
+    const stored = await this.db
+      .selectFrom('api_keys')
+      .select('realm')
+      .where('hash', '=', sha256(key))
+      .executeTakeFirst();
+    return stored?.realm;
+  }
+
+  /** The realms that have a key in the database. */
+  async storedRealms(): Promise<string[]> {
+    const rows = await this.db
+      .selectFrom('api_keys')
+      .select('realm')
+      .distinct()
+      .orderBy('realm')
+      .execute();
+    return rows.map(({ realm }) => realm);
+  }
+
+  /**
+   * Makes a key of the realm `default` where there is none at all.
+   *
+   * @returns the key, which is not kept: only its hash is; `undefined` where there is one
+   */
+  async createFirst(): Promise<string | undefined> {
+    if (this.settings.apiKeys.length > 0) return undefined;
+    const existing = await this.db
+      .selectFrom('api_keys')
+      .select('hash')
+      .limit(1)
+      .executeTakeFirst();
+    if (existing) return undefined;
+    const key = randomToken();
+    await this.db
+      .insertInto('api_keys')
+      .values({ hash: sha256(key), realm: 'default', created_at: this.now() })
+      .execute();
+    return key;
+  }
+}

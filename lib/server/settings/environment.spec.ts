@@ -1,0 +1,102 @@
+import 'reflect-metadata';
+import { describe, expect, it } from '@jest/globals';
+import { createEncryptionKey } from '../store/key-file.js';
+import { type Environment, optionsFromEnvironment } from './environment.js';
+
+const { id, key } = createEncryptionKey();
+
+it('has the documented defaults', () => {
+  expect(optionsFromEnvironment({ PORT: '' })).toEqual({
+    host: '127.0.0.1',
+    port: 4000,
+    database: 'sqlite:gauthify.sqlite',
+    publicUrl: 'http://127.0.0.1:4000',
+    apiKeys: [],
+    encryptionKeys: undefined,
+    issuer: 'GAuthify',
+    returnUrls: {},
+    frameAncestors: [],
+    keepQrUrl: false,
+    smtp: undefined,
+    whileLocked: 'error',
+  });
+});
+
+it('reads every variable', () => {
+  expect(
+    optionsFromEnvironment({
+      HOST: '::1',
+      PORT: '5000',
+      DATABASE_URL: 'sqlite::memory:',
+      GAUTHIFY_API_KEYS: `a:${'k'.repeat(16)}, b:${'k:'.repeat(16)}`,
+      GAUTHIFY_ENCRYPTION_KEYS: `${id}:${key}`,
+      GAUTHIFY_ISSUER: 'My Bank',
+      GAUTHIFY_RETURN_URLS: 'a=https://a.example.com/?x=1',
+      GAUTHIFY_FRAME_ANCESTORS: 'https://a.example.com',
+      GAUTHIFY_KEEP_QR_URL: 'true',
+      SMTP_URL: 'smtp://user:pass@mail.example.com',
+      MAIL_FROM: 'bank@example.com',
+      GAUTHIFY_WHILE_LOCKED: 'false',
+    }),
+  ).toEqual({
+    host: '::1',
+    port: 5000,
+    database: 'sqlite::memory:',
+    publicUrl: 'http://[::1]:5000',
+    apiKeys: [
+      { realm: 'a', key: 'k'.repeat(16) },
+      { realm: 'b', key: 'k:'.repeat(16) },
+    ],
+    encryptionKeys: [{ id, key }],
+    issuer: 'My Bank',
+    returnUrls: { a: 'https://a.example.com/?x=1' },
+    frameAncestors: ['https://a.example.com'],
+    keepQrUrl: true,
+    smtp: {
+      url: 'smtp://user:pass@mail.example.com',
+      from: 'bank@example.com',
+    },
+    whileLocked: 'false',
+  });
+});
+
+describe('a wrong value is named in one sentence', () => {
+  it.each<[Environment, string]>([
+    [{ PORT: 'abc' }, 'PORT must be a number'],
+    [
+      { GAUTHIFY_KEEP_QR_URL: 'yes' },
+      'GAUTHIFY_KEEP_QR_URL must be true or false, but is "yes"',
+    ],
+    [{ PORT: '65536' }, 'PORT must be a number'],
+    [{ PORT: '-1' }, 'PORT must be a number'],
+    [{ PUBLIC_URL: 'example.com' }, 'PUBLIC_URL'],
+    [{ PUBLIC_URL: 'ftp://example.com' }, 'PUBLIC_URL'],
+    [{ PUBLIC_URL: 'https://example.com/?a=b' }, 'PUBLIC_URL'],
+    [{ DATABASE_URL: 'mysql://x' }, 'DATABASE_URL'],
+    [{ DATABASE_URL: 'sqlite:' }, 'DATABASE_URL'],
+    [{ GAUTHIFY_API_KEYS: 'secret-without-realm' }, 'GAUTHIFY_API_KEYS'],
+    [{ GAUTHIFY_API_KEYS: 'a:short-secret' }, 'GAUTHIFY_API_KEYS'],
+    [{ GAUTHIFY_API_KEYS: `a b:${'secret'.repeat(4)}` }, 'GAUTHIFY_API_KEYS'],
+    [{ GAUTHIFY_ENCRYPTION_KEYS: 'a:secret' }, 'GAUTHIFY_ENCRYPTION_KEYS'],
+    [
+      { GAUTHIFY_ENCRYPTION_KEYS: `a:${key},a:${key}` },
+      'GAUTHIFY_ENCRYPTION_KEYS',
+    ],
+    [{ GAUTHIFY_ISSUER: 'a:b' }, 'GAUTHIFY_ISSUER'],
+    [{ GAUTHIFY_RETURN_URLS: 'https://a.example.com' }, 'GAUTHIFY_RETURN_URLS'],
+    [{ GAUTHIFY_RETURN_URLS: 'a=javascript:alert(1)' }, 'GAUTHIFY_RETURN_URLS'],
+    [{ GAUTHIFY_FRAME_ANCESTORS: '*' }, 'GAUTHIFY_FRAME_ANCESTORS'],
+    [{ SMTP_URL: 'smtp://mail.example.com' }, 'MAIL_FROM'],
+    [{ MAIL_FROM: 'a@example.com' }, 'SMTP_URL'],
+    [
+      { SMTP_URL: 'http://user:secret@x', MAIL_FROM: 'a@example.com' },
+      'SMTP_URL',
+    ],
+    [{ SMTP_URL: 'smtp://x', MAIL_FROM: 'nobody' }, 'MAIL_FROM'],
+  ])('%j', (environment, name) => {
+    const start = () => optionsFromEnvironment(environment);
+    expect(start).toThrow(name);
+    expect(start).toThrow(expect.objectContaining({ name: 'StartError' }));
+    expect(start).not.toThrow(/secret|\n/);
+  });
+});

@@ -1,0 +1,11 @@
+import { StartError } from './start-error.js';
+
+/** The file of a `sqlite:` URL, `:memory:` for one that lives as long as the process. */
+export function sqliteFile(url: string): string {
+  const file = /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1];
+  if (!file)
+    throw new StartError(
+      `DATABASE_URL (option database) must be sqlite:<file> or sqlite::memory:`,
+    );
+  return file;
+}

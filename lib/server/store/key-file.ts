@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { EncryptionKey } from '../settings/server-options.js';
+import { StartError } from '../settings/start-error.js';
+import { sqliteFile } from '../settings/sqlite-file.js';
+import { parseEncryptionKeys } from '../settings/parse-encryption-keys.js';
+
+/** Where the key file of a `sqlite:` URL is; `undefined` for a database in memory. */
+export function keyFileOf(database: string): string | undefined {
+  const file = sqliteFile(database);
+  return file === ':memory:' ? undefined : `${file}.key`;
+}
+
+/** A random encryption key. */
+export function createEncryptionKey(): EncryptionKey {
+  return {
+    id: randomBytes(4).toString('hex'),
+    key: randomBytes(32).toString('base64'),
+  };
+}
+
+/**
+ * The keys in a key file; one is made where there is no file.
+ *
+ * @param isNew whether nothing was encrypted yet: else a missing file is a lost one
+ * @throws StartError where the file cannot be read or written, others can read it, or it holds no keys
+ */
+export function readOrCreateKeyFile(
+  path: string,
+  isNew = true,
+): EncryptionKey[] {
+  if (!isNew && !existsSync(path))
+    throw new StartError(
+      `The encryption key file ${path} is missing, and the database was encrypted with it: restore it`,
+    );
+  const made = createEncryptionKey();
+  try {
+    // `wx`: of two processes that start at once, one makes the file, the other reads it.
+    writeFileSync(path, `${made.id}:${made.key}\n`, {
+      flag: 'wx',
+      mode: 0o600,
+    });
+    return [made];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new StartError(
+        `The encryption key file ${path} could not be written: ${(error as Error).message}`,
+        { cause: error },
+      );
+  }
+  if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0)
+    throw new StartError(
+      `The encryption key file ${path} can be read by others: run chmod 600 ${path}`,
+    );
+  return parseEncryptionKeys(
+    readFileSync(path, 'utf8').trim(),
+    `The encryption key file ${path}`,
+  );
+}

@@ -1,0 +1,189 @@
+import type { Server, ServerResponse } from 'node:http';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { NotFoundError } from '../../contract/errors/not-found.error.js';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import { LONGEST_PARAM } from './fastify-adapter.js';
+import { MOUNT_PATH, STANDALONE } from '../settings/mount-path.js';
+import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import { answerClientErrors } from './client-errors.js';
+import { failure } from './envelope.js';
+import type { RawRequest } from './raw-request.js';
+import { notUtf8, readParams } from './read-params.js';
+
+const KNOWN_METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+];
+
+/**
+ * What the published clients need of HTTP that Express and Fastify do not
+ * agree on, below both and for the paths of this module alone: a slash at the
+ * end or not, ids in the path that are not percent-encoded, bodies of any
+ * content type, and an envelope for unknown paths.
+ */
+@Injectable()
+export class HttpWire implements OnModuleInit {
+  /** Start of the paths of the API. */
+  private readonly prefix: string;
+  /** Start of the paths that nothing but this server answers. */
+  private readonly scope: string;
+  private readonly logger = new Logger('GAuthifyServer');
+
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    @Inject(MOUNT_PATH) mountPath: string,
+    @Inject(STANDALONE) private readonly standalone: boolean,
+    @Inject(CLOCK) private readonly now: Clock,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+  ) {
+    this.prefix = `${mountPath}/v1/`;
+    this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
+    // Here and not in `onModuleInit`: the body must be ours before the
+    // application's own parsers see it. In tests the adapter comes later.
+    const useMiddleware = () => {
+      this.adapterHost.httpAdapter.use(this.middleware);
+    };
+    if (adapterHost.httpAdapter) useMiddleware();
+    else adapterHost.init$.subscribe(useMiddleware);
+  }
+
+  onModuleInit(): void {
+    const { httpAdapter } = this.adapterHost;
+    this.warnOfShortParams();
+    const server = httpAdapter.getHttpServer() as Server;
+    const isOurs = (url: string | undefined) =>
+      url === undefined ? this.standalone : this.isOurs(originForm(url));
+    answerClientErrors(server, isOurs, this.now);
+    answerExpectations(server, isOurs);
+    // Before the router, which is the first to look at the URL.
+    server.prependListener('request', (request: RawRequest) => {
+      const url = originForm(request.url ?? '/');
+      if (!this.isOurs(url)) return;
+      request.url = this.normalizeUrl(url, request);
+      // Routers answer methods they do not know in ways of their own. This one has no route.
+      if (!KNOWN_METHODS.includes(request.method ?? ''))
+        request.method = 'PATCH';
+    });
+    // After the routes of the module: whatever they did not take.
+    const rest = httpAdapter.getType() === 'fastify' ? '*' : '{*rest}';
+    httpAdapter.all(`${this.scope}${rest}`, this.notFound);
+    if (this.scope !== '/')
+      httpAdapter.all(this.scope.slice(0, -1), this.notFound);
+  }
+
+  private readonly notFound = (_request: unknown, response: unknown): void => {
+    const error = new NotFoundError(
+      `There is nothing at this path: those of the API start with ${this.prefix}`,
+      { errorCode: 'path_not_found' },
+    );
+    this.adapterHost.httpAdapter.reply(
+      response,
+      failure(error, this.now()),
+      404,
+    );
+  };
+
+  private isOurs(url: string): boolean {
+    return `${url.split('?', 1)[0]}/`.startsWith(this.scope);
+  }
+
+  /** Fastify finds no route for a parameter over a length it was made with. */
+  private warnOfShortParams(): void {
+    const { httpAdapter } = this.adapterHost;
+    if (httpAdapter.getType() !== 'fastify') return;
+    const { initialConfig } = httpAdapter.getInstance<{
+      initialConfig?: { routerOptions?: { maxParamLength?: number } };
+    }>();
+    const longest = initialConfig?.routerOptions?.maxParamLength;
+    if (longest !== undefined && longest < LONGEST_PARAM)
+      this.logger.warn(
+        `Users whose unique_id has more than ${longest} characters will not be found: make the application with new FastifyAdapter({ routerOptions: { maxParamLength: ${LONGEST_PARAM} } })`,
+      );
+  }
+
+  /** Takes the slash at the end away, encodes an id that is not encoded, and leaves nothing that a router refuses. */
+  private normalizeUrl(url: string, request: RawRequest): string {
+    const [, whole = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(url)!;
+    const path = whole.replace(/(?<=.)\/+$/, '');
+    const users = `${this.prefix}users/`;
+    if (!path.startsWith(users)) {
+      const known = path.startsWith(this.prefix) ? path : whole;
+      return decode(known) === undefined
+        ? `${known.replaceAll('%', '%25')}${query}`
+        : `${known}${query}`;
+    }
+    const raw = path.slice(users.length);
+    const id = decode(raw);
+    if (id === undefined) request.gauthifyIdProblem = notUtf8('unique_id');
+    return `${users}${encodeURIComponent((id ?? raw).toWellFormed())}${query}`;
+  }
+
+  private readonly middleware = (
+    request: RawRequest,
+    _response: ServerResponse,
+    next: () => void,
+  ): void => {
+    const url =
+      (request as { originalUrl?: string }).originalUrl ?? request.url;
+    // Other routes below `path` may be the application's, and want their bodies.
+    if (!this.standalone && !url?.startsWith(this.prefix)) {
+      next();
+      return;
+    }
+    readParams(request, this.settings.security.maxBodyBytes)
+      .then((params) => {
+        request.gauthifyParams = params;
+      })
+      .catch((error: unknown) => {
+        request.gauthifyParams =
+          error instanceof ParameterError
+            ? error
+            : new ParameterError('The body could not be read', {
+                errorCode: 'invalid_body',
+                cause: error,
+              });
+      })
+      .finally(() => {
+        // The body is read: without these the application's parsers leave it be.
+        delete request.headers['content-type'];
+        delete request.headers['content-length'];
+        delete request.headers['transfer-encoding'];
+        next();
+      });
+  };
+}
+
+/** Of `http://host/path`, as clients behind a proxy may send it, the path. */
+function originForm(url: string): string {
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** A request with `Expect` other than `100-continue`: Node's 417 has no envelope. */
+function answerExpectations(
+  server: Server,
+  isOurs: (url: string | undefined) => boolean,
+): void {
+  const others = server.listeners('checkExpectation');
+  server.removeAllListeners('checkExpectation');
+  server.on('checkExpectation', (request, response) => {
+    if (isOurs(request.url)) server.emit('request', request, response);
+    else if (others.length === 0) response.writeHead(417).end();
+    else for (const other of others) other.call(server, request, response);
+  });
+}
+
+function decode(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,54 @@
+import {
+  type ArgumentMetadata,
+  createParamDecorator,
+  type ExecutionContext,
+  type PipeTransform,
+} from '@nestjs/common';
+import type { ClassConstructor } from 'class-transformer';
+import { parseDto } from '../../contract/dto/parse-dto.js';
+import { wireNameOf } from '../../contract/dto/wire-name.decorator.js';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { rawRequest, type RawParams } from './raw-request.js';
+
+/** Names that some clients use for a parameter: `{ otp: 'auth_code' }`. */
+type Synonyms = Readonly<Record<string, string>>;
+
+const readRawParams = createParamDecorator(
+  (synonyms: Synonyms, context: ExecutionContext) => {
+    const params = rawRequest(context).gauthifyParams;
+    return !params || params instanceof ParameterError
+      ? params
+      : named(params, synonyms);
+  },
+);
+
+/** Reads raw parameters as the DTO of the handler's parameter, and validates them. */
+const toDto: PipeTransform = {
+  transform(raw: unknown, { metatype }: ArgumentMetadata): unknown {
+    if (raw instanceof ParameterError) throw raw;
+    const type = metatype as ClassConstructor<object>;
+    const parsed = parseDto(type, raw ?? {});
+    if (parsed.value) return parsed.value;
+    throw new ParameterError(
+      parsed.problems
+        // Told in the wire's spelling, which is what the caller wrote.
+        .map(({ property, message }) =>
+          message.replaceAll(property, wireNameOf(type, property)),
+        )
+        .join('; '),
+    );
+  },
+};
+
+function named(params: RawParams, synonyms: Synonyms): RawParams {
+  const result = { ...params };
+  for (const [synonym, name] of Object.entries(synonyms))
+    // The parameter's own name wins.
+    if ((result[name] ?? '') === '' && synonym in result)
+      result[name] = result[synonym];
+  return result;
+}
+
+/** The request's parameters, query and body together, as the DTO the parameter is declared as. */
+export const Params = (synonyms: Synonyms = {}): ParameterDecorator =>
+  readRawParams(synonyms, toDto);

@@ -1,0 +1,139 @@
+import type { IncomingMessage } from 'node:http';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { queryOf, type RawParams } from './raw-request.js';
+
+const invalidBody = (message: string) =>
+  new ParameterError(message, { errorCode: 'invalid_body' });
+
+/**
+ * Reads the parameters of a request as the published clients send them: query
+ * string, form, JSON, or the same in two of those; the body wins [contract].
+ *
+ * @throws ParameterError where the body is too large or not what it says it is
+ */
+export async function readParams(
+  request: IncomingMessage,
+  maxBodyBytes: number,
+): Promise<RawParams> {
+  const isUpdate = request.method === 'PUT';
+  const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
+  // GET and DELETE may arrive with anything in the body; it means nothing.
+  if (request.method !== 'POST' && request.method !== 'PUT') return query;
+  const body = await readBody(request, maxBodyBytes);
+  const contentType = request.headers['content-type'];
+  return { ...query, ...parseBody(body, contentType, isUpdate) };
+}
+
+async function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // Read on to the end past the limit, without keeping anything: a client that
+  // is still writing when we answer would see a broken connection instead.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length <= maxBytes) chunks.push(chunk);
+    else chunks.length = 0;
+    if (length > 16 * maxBytes + 1024 * 1024) request.destroy();
+  }
+  if (length > maxBytes)
+    throw invalidBody(`The body must be at most ${maxBytes} bytes`);
+  const bytes = Buffer.concat(chunks);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw invalidBody('The body must be UTF-8');
+  }
+}
+
+function parseBody(
+  body: string,
+  contentType: string | undefined,
+  isUpdate: boolean,
+): RawParams {
+  if (body.trim() === '') return {};
+  if (/json/i.test(contentType ?? '')) return fromJson(body);
+  if (/x-www-form-urlencoded/i.test(contentType ?? ''))
+    return fromUrlEncoded(body, 'body', isUpdate);
+  // Clients that forget the header mean one of the two.
+  return /^\s*\{/.test(body)
+    ? fromJson(body)
+    : fromUrlEncoded(body, 'body', isUpdate);
+}
+
+function fromJson(body: string): RawParams {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw invalidBody('The body is not valid JSON');
+  }
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw invalidBody('The JSON body must be an object');
+  const params: RawParams = Object.create(null) as RawParams;
+  for (const [name, member] of Object.entries(value)) {
+    const isNested = typeof member === 'object' && member !== null;
+    // Only `meta` may be nested. Anything else is told by its validator, and
+    // not walked through: it may be thousands of levels deep.
+    if (!isNested) params[name] = member;
+    else params[name] = name === 'meta' ? toJson(member as object) : {};
+  }
+  return params;
+}
+
+function toJson(value: object): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    throw invalidBody('The JSON body is nested too deeply');
+  }
+}
+
+/**
+ * @param isUpdate whether empty means unchanged: the Java client sends every
+ *   field it does not set as empty [contract]. JSON says `null` or `""` to clear.
+ */
+function fromUrlEncoded(
+  text: string,
+  source: string,
+  isUpdate: boolean,
+): RawParams {
+  const params: RawParams = Object.create(null) as RawParams;
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const rawName = equals < 0 ? pair : pair.slice(0, equals);
+    const name = decodeFormText(rawName);
+    if (name === undefined)
+      throw new ParameterError(
+        `A name in the ${source} must be percent-encoded UTF-8`,
+      );
+    const value = equals < 0 ? '' : decodeFormText(pair.slice(equals + 1));
+    if (value === undefined) throw notUtf8(name.slice(0, 64));
+    if (name in params)
+      throw invalidBody(
+        `The ${source} gives ${JSON.stringify(name.slice(0, 64))} twice`,
+      );
+    if (value !== '' || !isUpdate) params[name] = value;
+  }
+  return params;
+}
+
+/** `URLSearchParams` reads what is not UTF-8 as U+FFFD, and `J%FCrgen` and `J%E4rgen` as one. */
+function decodeFormText(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+/** For a parameter whose bytes are no UTF-8, or whose `%` starts no escape. */
+export function notUtf8(name: string): ParameterError {
+  return new ParameterError(
+    `${name} must be percent-encoded UTF-8 (a "%" itself is "%25")`,
+  );
+}
