@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { firstValueFrom } from 'rxjs';
 import { RunningSample } from './running-sample.js';
 import type { Visitor } from './visitor.js';
 
@@ -80,6 +81,25 @@ describe('sample 01-login', () => {
       const { html } = await visitor.get('/code');
       expect(html).toContain('Set up your authenticator app');
       expect((await visitor.get('/account')).location).toBe('/code');
+    });
+
+    it('shows the secret no more once GAuthify has the app, also where its answer was lost', async () => {
+      const visitor = await signIn(await register());
+      const key = await keyOf(visitor);
+      // The application never hears of this right code.
+      const users = await firstValueFrom(sample.gauthify.getAllUsers());
+      const user = users.find((user) => user.key === key.replaceAll(' ', ''));
+      await firstValueFrom(
+        sample.gauthify.checkAuth(user!.uniqueId, sample.totp(key)),
+      );
+      const { html } = await visitor.get('/code');
+      expect(html).toContain('Enter your code');
+      expect(html).not.toContain('id="key"');
+      sample.advance(30);
+      const { location } = await visitor.post('/code', {
+        code: sample.totp(key),
+      });
+      expect(location).toBe('/account');
     });
 
     it('keeps what was typed, but not the password, when something is wrong', async () => {

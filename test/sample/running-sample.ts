@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
+import { GAuthifyService } from 'nestjs-gauthify';
 import { Secret, TOTP } from 'otpauth';
 import type { SampleOptions } from '../../sample/01-login/environment.js';
 import { createApp } from '../../sample/01-login/create-app.js';
@@ -31,6 +32,10 @@ export class RunningSample {
     const sample = new RunningSample(dataDir, port, undefined!, options);
     await sample.open();
     return sample;
+  }
+
+  get gauthify(): GAuthifyService {
+    return this.app.get(GAuthifyService, { strict: false });
   }
 
   get url(): string {

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Allowance } from '../../sample/01-login/accounts/allowance.js';
 import { networkOf } from '../../sample/01-login/accounts/network-of.js';
 import { BusyError, Turns } from '../../sample/01-login/accounts/turns.js';
 import { RunningSample } from './running-sample.js';
@@ -45,6 +46,11 @@ describe('the limits of sample 01-login', () => {
 
     sample.advance(300);
     expect((await signIn(known, PASSWORD)).location).toBe('/code');
+  });
+
+  it('keep no name that nobody can have', async () => {
+    for (let i = 0; i < 30; i++)
+      expect((await signIn('x'.repeat(41), PASSWORD)).status).toBe(422);
   });
 
   it('hold for guesses that come at once', async () => {
@@ -148,6 +154,16 @@ describe('the limits of sample 01-login', () => {
     ).rejects.toThrow('no');
     await expect(turns.take(async () => 'yes')).resolves.toBe('yes');
   });
+});
+
+it('forgets nobody for the sake of attempts that were taken back', () => {
+  const allowance = new Allowance({ times: 1, seconds: 300 }, () => 0);
+  allowance.take('jane');
+  for (let i = 0; i < 20_000; i++) {
+    allowance.take(`name ${i}`);
+    allowance.giveBack(`name ${i}`);
+  }
+  expect(allowance.take('jane')).toBe(300);
 });
 
 it.each([

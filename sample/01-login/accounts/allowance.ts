@@ -46,6 +46,9 @@ export class Allowance {
   /** Takes one back that turned out not to count. */
   giveBack(key: string): void {
     const known = this.counts.get(key);
-    if (known && known.count > 0) known.count -= 1;
+    if (!known) return;
+    known.count -= 1;
+    // Else attempts that do not count would push others' counts out.
+    if (known.count === 0) this.counts.delete(key);
   }
 }

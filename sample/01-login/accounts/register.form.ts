@@ -5,16 +5,20 @@ import {
   IsPhoneNumber,
   Length,
   Matches,
+  MaxLength,
 } from 'class-validator';
 import { asText, asTrimmedText } from './read-form.js';
+
+/** Longest name. */
+export const MAX_NAME_LENGTH = 40;
+
+const NAME_MESSAGE = `Choose a name of 1 to ${MAX_NAME_LENGTH} letters, digits, dots, dashes or underscores.`;
 
 /** The form of `/register`, and the least that is wrong with it. */
 export class RegisterForm {
   @Transform(asTrimmedText)
-  @Matches(/^[\p{L}\p{M}\p{N}._-]{1,40}$/u, {
-    message:
-      'Choose a name of 1 to 40 letters, digits, dots, dashes or underscores.',
-  })
+  @MaxLength(MAX_NAME_LENGTH, { message: NAME_MESSAGE })
+  @Matches(/^[\p{L}\p{M}\p{N}._-]+$/u, { message: NAME_MESSAGE })
   name!: string;
 
   @Transform(asText)

@@ -26,12 +26,10 @@ export class CodePage {
     { status = 200, ...state }: CodePageState = {},
   ): Promise<void> {
     // Who has only the password of an enrolled account must not learn its secret.
-    const page = account.enrolled
-      ? { title: 'Enter your code', channels: channelsOf(account) }
-      : {
-          title: 'Set up your authenticator app',
-          enrolment: await this.secondFactor.enrolment(account),
-        };
+    const enrolment = await this.secondFactor.enrolment(account);
+    const page = enrolment
+      ? { title: 'Set up your authenticator app', enrolment }
+      : { title: 'Enter your code', channels: channelsOf(account) };
     response.status(status).render('code', { ...page, ...state });
   }
 }

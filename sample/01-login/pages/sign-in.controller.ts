@@ -7,6 +7,7 @@ import {
 } from '../accounts/accounts.service.js';
 import { Limits, TooManyError } from '../accounts/limits.js';
 import { networkOf } from '../accounts/network-of.js';
+import { MAX_NAME_LENGTH } from '../accounts/register.form.js';
 import { asText, asTrimmedText } from '../accounts/read-form.js';
 import { Redirect } from './redirect.js';
 import { startSession } from './session.js';
@@ -39,11 +40,13 @@ export class SignInController {
     const password = asText({ value: body?.password });
     let account: Account | undefined;
     try {
-      account = await this.limits.signIn(
-        loginOf(name),
-        networkOf(request.ip),
-        () => this.accounts.signIn(name, password),
-      );
+      // Nobody has a longer name, and none is kept in memory.
+      if (name.length <= MAX_NAME_LENGTH)
+        account = await this.limits.signIn(
+          loginOf(name),
+          networkOf(request.ip),
+          () => this.accounts.signIn(name, password),
+        );
     } catch (error) {
       if (!(error instanceof TooManyError)) throw error;
       const wait = inMinutes(error.retryAfterSeconds);

@@ -43,10 +43,14 @@ export class SecondFactorService {
     await firstValueFrom(this.gauthify.deleteUser(id));
   }
 
-  /** The secret. Only for an account that is not enrolled. */
-  async enrolment(account: Account): Promise<Enrolment> {
-    if (account.enrolled) throw new Error('The secret is not shown again');
-    const { key } = await this.findOrCreate(account);
+  /**
+   * The secret, until a first code was right. GAuthify is asked as well, for the
+   * answer to that code may have been lost on its way here.
+   */
+  async enrolment(account: Account): Promise<Enrolment | undefined> {
+    if (account.enrolled) return undefined;
+    const { key, enrolled } = await this.findOrCreate(account);
+    if (enrolled) return undefined;
     // Drawn here and put into the page: no URL that shows the secret is in any log or history.
     const svg = await toString(otpauthUri(account.name, key), { type: 'svg' });
     return {
