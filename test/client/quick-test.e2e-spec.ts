@@ -46,7 +46,7 @@ function gauthifyOf(changes: Record<string, Respond> = {}): Respond {
 }
 
 const steps = async (respond: Respond, options?: QuickTestOptions) => {
-  const { gauthify, server } = await clientOf(respond, { timeoutMs: 100 });
+  const { gauthify, server } = await clientOf(respond);
   const emitted = await lastValueFrom(
     gauthify.quickTest(options).pipe(toArray()),
   );

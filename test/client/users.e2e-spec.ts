@@ -3,6 +3,9 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { GAuthifyModule, GAuthifyService } from 'nestjs-gauthify';
@@ -104,6 +107,26 @@ it('asks for a page when the one before is through', async () => {
   while (arrived.length < 4) await first(gauthify.apiErrors()).catch(() => 0);
   expect(pages()).toBe(2);
   subscription.unsubscribe();
+});
+
+it('holds the users of a page or two, however many there are', async () => {
+  const { gauthify } = await endless();
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const seen: WeakRef<object>[] = [];
+  await lastValueFrom(
+    gauthify
+      .users({ pageSize: 100 }, async (user) => {
+        seen.push(new WeakRef(user));
+      })
+      .pipe(take(3000)),
+  );
+  // What a WeakRef was made for is kept until the end of the turn.
+  await nextTurn();
+  collectGarbage();
+  const held = seen.filter((user) => user.deref() !== undefined);
+  expect(seen).toHaveLength(3000);
+  expect(held.length).toBeLessThanOrEqual(200);
 });
 
 it('asks for no further page once it is unsubscribed', async () => {

@@ -109,7 +109,10 @@ try {
     join(folder, built, 'better_sqlite3.node'),
   );
   copyFileSync('test/package/nest-11/app.cjs', join(folder, 'app.cjs'));
-  for (const args of [['app.cjs'], ['node_modules/jest/bin/jest.js']])
+  for (const args of [
+    ['app.cjs'],
+    ['node_modules/jest/bin/jest.js', ...process.argv.slice(2)],
+  ])
     execFileSync(process.execPath, args, { cwd: folder, stdio: 'inherit' });
 } finally {
   rmSync(folder, { recursive: true, force: true });
