@@ -199,12 +199,36 @@ describe('refuses, in one sentence that names the option,', () => {
       { mfa: { code: 'x-code' } },
       'mfa.code must be a function',
     ],
+    [
+      'another retry, with its value',
+      { retry: 'always' },
+      'retry must be "safe" or "legacy", not "always".',
+    ],
+    [
+      'a time as text, with its value',
+      { timeoutMs: '5000' },
+      'timeoutMs must be a number of milliseconds above 0 and at most 2147483647, not "5000".',
+    ],
   ])('%s', (_, given, message) => {
     const refused = expect(() => options(given));
     refused.toThrow(`GAuthifyModule: ${message}`);
     // One sentence, without a value: it may be the key, or have it inside.
     refused.toThrow(/^[^\n]+\.$/);
     refused.not.toThrow(KEY);
+  });
+
+  it.each([
+    ['retryPolicy', 'retry'],
+    ['timeout', 'timeoutMs'],
+    ['accesspoints', 'accessPoints'],
+    ['maxSocket', 'maxSockets'],
+    ['apikey', 'apiKey'],
+  ])('an option %s, and names %s', (name, meant) => {
+    expect(() => options({ [name]: KEY })).toThrow(
+      new Error(
+        `GAuthifyModule: ${name}: there is no such option; did you mean ${meant}?`,
+      ),
+    );
   });
 
   it('no options at all', () => {

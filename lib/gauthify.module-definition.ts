@@ -3,7 +3,9 @@ import {
   type DynamicModule,
   type Type,
 } from '@nestjs/common';
+import { refuseUnknownOptions } from './contract/known-options.js';
 import {
+  CLIENT_OPTIONS,
   type GAuthifyClientOptions,
   invalid,
   resolveClientOptions,
@@ -14,7 +16,7 @@ import {
   type MfaOptions,
 } from './mfa/mfa.options.js';
 
-/** Token of the options as the application gave them, unchecked: nothing but the check may use it. */
+/** Token of the options as the application gave them, unchecked: only the check may use it. */
 export const GAUTHIFY_GIVEN_OPTIONS = Symbol('GAUTHIFY_GIVEN_OPTIONS');
 
 /** Options of `GAuthifyModule`. */
@@ -33,27 +35,32 @@ export interface GAuthifyOptionsFactory {
 /**
  * Checks the options of `GAuthifyModule` and fills in defaults.
  *
- * @throws Error one sentence that names the option and says what to do; never its value, which may hold the API key
+ * @throws Error one sentence that names the option and says what to do; never with a value that may hold the API key
  */
 export function resolveOptions(
   options: GAuthifyModuleOptions,
 ): GAuthifyResolvedOptions {
   if (typeof options !== 'object' || options === null)
     throw invalid('options', 'must be an object with at least an apiKey');
+  refuseUnknownOptions(
+    options,
+    [...CLIENT_OPTIONS, 'mfa'],
+    (option, problem) => new Error(`GAuthifyModule: ${option}: ${problem}`),
+  );
   return Object.freeze({
     ...resolveClientOptions(options),
     mfa: checkMfaOptions(options.mfa),
   });
 }
 
-/** What `forRoot` and `forRootAsync` of `GAuthifyModule` take beside the options. */
+/** What `forRoot` and `forRootAsync` of `GAuthifyModule` take besides the options. */
 export interface GAuthifyModuleExtras {
-  /** Whether every module sees the service without importing this one. @default false */
+  /** Whether every module can inject the service without importing this one. @default false */
   isGlobal?: boolean | undefined;
 
   /**
-   * Name of this GAuthify, where an application talks to several: its service
-   * is then injected by `@InjectGAuthify(name)` alone.
+   * Name of this GAuthify, if an application uses several: its service is then
+   * injected only by `@InjectGAuthify(name)`.
    *
    * @default none: the service is injected by its class
    */
@@ -64,7 +71,7 @@ export interface GAuthifyModuleExtras {
    * `HttpService` makes the requests, with its interceptors and connections.
    * They see the API key and people's codes.
    *
-   * @default connections of our own, kept alive
+   * @default connections of the package's own, kept alive
    */
   http?: DynamicModule | Type | undefined;
 }
@@ -76,7 +83,7 @@ export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createGAuthifyOptions')
     .setExtras<GAuthifyModuleExtras>(
-      // Each is named: what is not would be taken for an option.
+      // Each is listed: any other would be taken for an option.
       { isGlobal: false, name: undefined, http: undefined },
       (definition, { isGlobal }) => ({ ...definition, global: isGlobal }),
     )

@@ -25,15 +25,17 @@ import { createMfaController } from './mfa/mfa.controller.js';
 import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
 import { QrCodes } from './mfa/qr-codes.js';
-import { Asker } from './client/transport/asker.js';
-import { CLIENT_CLOCK } from './client/transport/client-clock.js';
-import { Connections } from './client/transport/connections.js';
-import { GAuthifyTransport } from './client/transport/gauthify.transport.js';
-import { GAUTHIFY_MODULE_OPTIONS } from './client/client.options.js';
+import {
+  GAUTHIFY_MODULE_OPTIONS,
+  warnOfPlainHttp,
+} from './client/client.options.js';
+import { CLIENT_CLOCK } from './client/transport/access-point.js';
+import { AxiosClient } from './client/transport/axios-client.js';
+import { GAuthifyTransport } from './client/transport/call.js';
+import { HTTP_CLIENT } from './client/transport/http-client.js';
 import { OutageProbe } from './client/transport/outage-probe.js';
-import { Requester } from './client/transport/requester.js';
 import { Telemetry } from './client/transport/telemetry.js';
-import { warnOfPlainHttp } from './client/transport/warn-of-plain-http.js';
+import { UndiciClient } from './client/transport/undici-client.js';
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -59,8 +61,7 @@ import { warnOfPlainHttp } from './client/transport/warn-of-plain-http.js';
     },
     { provide: CLIENT_CLOCK, useValue: () => performance.now() },
     { provide: Telemetry, useFactory: () => Telemetry.load() },
-    Requester,
-    Asker,
+    { provide: HTTP_CLIENT, useClass: AxiosClient },
     GAuthifyTransport,
     OutageProbe,
     GAuthifyService,
@@ -137,7 +138,7 @@ function assemble(
     controllers: routes ? [createMfaController(routes)] : [],
     providers: [
       ...(module.providers ?? []),
-      ...(http ? [] : [Connections]),
+      ...(http ? [] : [UndiciClient]),
       ...(name ? [{ provide: token, useExisting: GAuthifyService }] : []),
       ...(routes
         ? [

@@ -11,6 +11,7 @@ export { SendSmsDto } from './contract/dto/send-sms.dto.js';
 export { SendVoiceDto } from './contract/dto/send-voice.dto.js';
 export { TokenDto } from './contract/dto/token.dto.js';
 export { UpdateUserDto } from './contract/dto/update-user.dto.js';
+export type { GAuthifyErrorCode } from './contract/error-codes.js';
 export { ApiKeyError } from './contract/errors/api-key.error.js';
 export { ConflictError } from './contract/errors/conflict.error.js';
 export {
@@ -30,22 +31,19 @@ export type {
 } from './gauthify.module-definition.js';
 export {
   type CallOptions,
-  type CheckAuthOptions,
   GAUTHIFY_MODULE_OPTIONS,
   type GAuthifyClientOptions,
   type RetryPolicy,
-  type UsersOptions,
 } from './client/client.options.js';
+export type { CheckAuthOptions } from './client/check.js';
+export type { UsersOptions } from './client/users.js';
 export { GAuthifyService } from './client/gauthify.service.js';
 export { GAuthifyHealthIndicator } from './client/health.indicator.js';
 export {
   getGAuthifyToken,
   InjectGAuthify,
 } from './client/inject-gauthify.decorator.js';
-export type {
-  AccessPointHealth,
-  HealthOptions,
-} from './client/access-point-health.interface.js';
+export type { AccessPointHealth, HealthOptions } from './client/health.js';
 export type { MfaEvent, MfaEventType } from './mfa/mfa-event.interface.js';
 export type {
   GAuthifyResolvedOptions,
@@ -55,10 +53,7 @@ export type {
   MfaVerification,
   RequireMfaOptions,
 } from './mfa/mfa.options.js';
-export type {
-  QuickTestOptions,
-  QuickTestStep,
-} from './client/quick-test.interface.js';
+export type { QuickTestOptions, QuickTestStep } from './client/quick-test.js';
 export { MFA_METHOD_STRENGTH } from './mfa/method-strength.js';
 export type {
   MfaDenialBody,

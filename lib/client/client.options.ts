@@ -1,3 +1,6 @@
+import { Logger } from '@nestjs/common';
+import { ParameterError } from '../contract/errors/parameter.error.js';
+
 /** Token of the options of `GAuthifyModule`: checked, with defaults filled in, frozen. */
 export const GAUTHIFY_MODULE_OPTIONS = Symbol('GAUTHIFY_MODULE_OPTIONS');
 
@@ -11,7 +14,7 @@ export interface GAuthifyClientOptions {
 
   /**
    * Base URLs of GAuthify, asked in this order. Each is http or https and ends
-   * in `/v1/` (a missing last slash is added).
+   * in `/v1/` (a missing trailing slash is added).
    *
    * @default the hosted ones, `https://alpha.gauthify.com/v1/` and `https://beta.gauthify.com/v1/`
    */
@@ -33,8 +36,7 @@ export interface GAuthifyClientOptions {
 
   /**
    * How long an access point that failed is left alone, milliseconds, before a
-   * single call tries it again. While all are left alone, they are tried all
-   * the same.
+   * single call tries it again. If all have failed, they are tried anyway.
    *
    * @default 30000
    */
@@ -43,13 +45,13 @@ export interface GAuthifyClientOptions {
   /**
    * When a call goes on to another access point.
    *
-   * `safe`: never where something could happen twice. Of a check, a send or a
-   * new user whose answer was lost, that is only where GAuthify knows the call
-   * again by its `Idempotency-Key`; else it is a `ServerError`.
-   * Where there are several access points, the first such call at each waits for
-   * a `GET errors/` there, which says whether it does.
+   * `safe`: never if something could happen twice. A check, a send or a new user
+   * whose answer was lost goes on only if the next access point recognizes the
+   * call by its `Idempotency-Key`; otherwise it is a `ServerError`. With several
+   * access points, the first such call at each waits for a `GET errors/` there,
+   * which tells whether it does.
    *
-   * `legacy`: as the old GAuthify clients, after whatever is no answer. A
+   * `legacy`: after anything but an answer of GAuthify, as the old clients do. A
    * person may then get two SMS, or be told that a right code is wrong.
    *
    * @default `safe`
@@ -57,7 +59,7 @@ export interface GAuthifyClientOptions {
   retry?: RetryPolicy | undefined;
 
   /**
-   * Most connections to one access point at a time; further calls wait for
+   * Maximum number of connections to one access point; further calls wait for
    * one, within their `timeoutMs`. Not used with an `http` module of your own.
    *
    * @default 128
@@ -65,7 +67,7 @@ export interface GAuthifyClientOptions {
   maxSockets?: number | undefined;
 }
 
-/** Options of a single call; each stands in for that of `GAuthifyModule`. */
+/** Options of a single call; each replaces that of `GAuthifyModule`. */
 export interface CallOptions {
   /** Time for one attempt at one access point, milliseconds. @default that of the module */
   timeoutMs?: number | undefined;
@@ -73,36 +75,13 @@ export interface CallOptions {
   totalTimeoutMs?: number | undefined;
 }
 
-/** Options of `GAuthifyService.checkAuth`. */
-export interface CheckAuthOptions extends CallOptions {
-  /**
-   * Let everyone in while GAuthify is unreachable: nobody answered the check,
-   * and a probe of every access point failed too; see
-   * `GAuthifyService.isUnreachable`. The probe takes up to `timeoutMs` of the
-   * module more. Each person let in is logged at `warn`. Whoever can take
-   * GAuthify down then needs no second factor.
-   *
-   * @default false
-   */
-  safeMode?: boolean | undefined;
-}
-
-/** Options of `GAuthifyService.users`. Times are those of one page. */
-export interface UsersOptions extends CallOptions {
-  /** Users a request, 1–1000. @default 100 */
-  pageSize?: number | undefined;
-}
-
-/** The hosted access points, in the order every GAuthify client asks them. */
+/** The hosted access points, in the order in which every GAuthify client asks them. */
 export const HOSTED_ACCESS_POINTS: readonly string[] = Object.freeze([
   'https://alpha.gauthify.com/v1/',
   'https://beta.gauthify.com/v1/',
 ]);
 
-const DEFAULT_TIMEOUT_MS = 5000;
-const DEFAULT_COOLDOWN_MS = 30_000;
-const DEFAULT_MAX_SOCKETS = 128;
-// setTimeout runs at once when it is given more than this.
+// setTimeout fires at once if it is given more than this.
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** {@link GAuthifyClientOptions}, checked, with defaults filled in. */
@@ -117,34 +96,56 @@ export interface ResolvedClientOptions {
   readonly maxSockets: number;
 }
 
+/** The check of each option: returns its value, or the default for `undefined`. */
+const CHECKS: {
+  [Name in keyof ResolvedClientOptions]: (
+    value: unknown,
+    name: Name,
+  ) => ResolvedClientOptions[Name];
+} = {
+  apiKey: checkApiKey,
+  accessPoints: checkAccessPoints,
+  timeoutMs: (value, name) => checkMs(name, value) ?? 5000,
+  totalTimeoutMs: (value, name) => checkMs(name, value),
+  accessPointCooldownMs: (value, name) => checkMs(name, value) ?? 30_000,
+  retry: (value = 'safe', name) =>
+    value === 'safe' || value === 'legacy'
+      ? value
+      : refuse(name, value, 'must be "safe" or "legacy"'),
+  maxSockets: (value = 128, name) =>
+    Number.isSafeInteger(value) && (value as number) > 0
+      ? (value as number)
+      : refuse(name, value, 'must be a whole number of at least 1'),
+};
+
+/** Every option of the client. */
+export const CLIENT_OPTIONS = Object.keys(CHECKS);
+
 /**
  * Checks the options of the client and fills in defaults.
  *
- * @throws Error one sentence that names the option and says what to do; never its value, which may hold the API key
+ * @throws Error one sentence that names the option and says what to do; never with a value that may hold the API key
  */
 export function resolveClientOptions(
   options: GAuthifyClientOptions,
 ): ResolvedClientOptions {
-  return {
-    apiKey: checkApiKey(options.apiKey),
-    accessPoints: checkAccessPoints(options.accessPoints),
-    timeoutMs: checkMs('timeoutMs', options.timeoutMs) ?? DEFAULT_TIMEOUT_MS,
-    totalTimeoutMs: checkMs('totalTimeoutMs', options.totalTimeoutMs),
-    accessPointCooldownMs:
-      checkMs('accessPointCooldownMs', options.accessPointCooldownMs) ??
-      DEFAULT_COOLDOWN_MS,
-    retry: checkRetry(options.retry),
-    maxSockets: checkMaxSockets(options.maxSockets),
-  };
+  const resolved = Object.entries(CHECKS).map(([name, check]) => [
+    name,
+    (check as (value: unknown, name: string) => unknown)(
+      options[name as keyof GAuthifyClientOptions],
+      name,
+    ),
+  ]);
+  return Object.fromEntries(resolved) as ResolvedClientOptions;
 }
 
 function checkApiKey(apiKey: unknown): string {
+  const hint = 'set it to the API key of your realm';
   if (apiKey === undefined || apiKey === null || apiKey === '')
-    throw invalid('apiKey', 'is missing: set it to the API key of your realm');
+    throw invalid('apiKey', `is missing: ${hint}`);
   if (typeof apiKey !== 'string')
-    throw invalid('apiKey', 'must be a string: the API key of your realm');
-  if (apiKey.trim() === '')
-    throw invalid('apiKey', 'is blank: set it to the API key of your realm');
+    throw invalid('apiKey', `must be a string: ${hint}`);
+  if (apiKey.trim() === '') throw invalid('apiKey', `is blank: ${hint}`);
   if (!/^[\x21-\x7e]+$/.test(apiKey))
     throw invalid(
       'apiKey',
@@ -153,19 +154,15 @@ function checkApiKey(apiKey: unknown): string {
   return apiKey;
 }
 
-function checkAccessPoints(accessPoints: unknown): readonly string[] {
-  if (accessPoints === undefined) return HOSTED_ACCESS_POINTS;
-  if (!Array.isArray(accessPoints))
+function checkAccessPoints(urls: unknown): readonly string[] {
+  if (urls === undefined) return HOSTED_ACCESS_POINTS;
+  if (!Array.isArray(urls))
     throw invalid('accessPoints', 'must be an array of URLs');
-  if (accessPoints.length === 0)
-    throw invalid(
-      'accessPoints',
-      'is empty: name at least one URL, or leave the option out for the hosted ones',
-    );
+  const isEmpty =
+    'is empty: name at least one URL, or leave it out for the hosted';
+  if (urls.length === 0) throw invalid('accessPoints', isEmpty);
   return Object.freeze(
-    accessPoints.map((value, index) =>
-      checkAccessPoint(`accessPoints[${index}]`, value),
-    ),
+    urls.map((url, index) => checkAccessPoint(`accessPoints[${index}]`, url)),
   );
 }
 
@@ -199,27 +196,52 @@ function checkMs(name: string, value: unknown): number | undefined {
   return value as number | undefined;
 }
 
-/** What is wrong with a number of milliseconds; `undefined` where nothing is. */
-export function problemOfMs(value: unknown): string | undefined {
+/** What is wrong with a number of milliseconds; `undefined` if nothing is. */
+function problemOfMs(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'number' && value > 0 && value <= MAX_TIMEOUT_MS)
     return undefined;
-  return `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}`;
+  return `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}, not ${shown(value)}`;
 }
 
-function checkRetry(retry: unknown): RetryPolicy {
-  if (retry === undefined) return 'safe';
-  if (retry !== 'safe' && retry !== 'legacy')
-    throw invalid('retry', 'must be "safe" or "legacy"');
-  return retry;
+/** Checks the options of a call. @throws ParameterError naming the first wrong one */
+export function checkCallOptions(
+  options: CallOptions | null = {},
+): CallOptions {
+  for (const name of ['timeoutMs', 'totalTimeoutMs'] as const) {
+    const problem = problemOfMs(options?.[name]);
+    if (problem) throw new ParameterError(`${name} ${problem}`);
+  }
+  return options ?? {};
 }
 
-function checkMaxSockets(value: unknown): number {
-  if (value === undefined) return DEFAULT_MAX_SOCKETS;
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw invalid('maxSockets', 'must be a whole number of at least 1');
-  return value as number;
+/** Warns, once at start, about access points that are reached over a network without TLS. */
+export function warnOfPlainHttp(accessPoints: readonly string[]): void {
+  const origins = accessPoints
+    .map((url) => new URL(url))
+    .filter(
+      ({ protocol, hostname }) =>
+        protocol === 'http:' &&
+        !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname),
+    )
+    .map(({ origin }) => origin);
+  if (origins.length === 0) return;
+  new Logger('GAuthifyModule').warn(
+    `accessPoints: ${[...new Set(origins)].join(', ')} uses plain http, so anyone on the network in between can read the API key, secrets and codes, and answer in GAuthify's place. Use https, or keep the connection on this machine.`,
+  );
 }
+
+function refuse(option: string, value: unknown, problem: string): never {
+  throw invalid(option, `${problem}, not ${shown(value)}`);
+}
+
+/** A wrong value in a message: short, on one line. */
+const shown = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, 50))
+    : typeof value === 'object' && value !== null
+      ? 'an object'
+      : String(value);
 
 /** An error for whoever wrote the option: its name, what is wrong, what to do. */
 export function invalid(option: string, problem: string): Error {

@@ -1,14 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
 import { GAuthifyService } from './gauthify.service.js';
-import type {
-  AccessPointHealth,
-  HealthOptions,
-} from './access-point-health.interface.js';
+import type { AccessPointHealth, HealthOptions } from './health.js';
 
 /**
- * A health indicator for `@nestjs/terminus`, which it does not need to be
- * installed. Exported by `GAuthifyModule`; of one with a name, it is
+ * A health indicator for `@nestjs/terminus`, which need not be installed.
+ * Exported by `GAuthifyModule`. For a module with a name, make it yourself:
  * `new GAuthifyHealthIndicator(gauthify)`.
  *
  * @example
@@ -24,10 +21,10 @@ export class GAuthifyHealthIndicator {
   constructor(private readonly gauthify: GAuthifyService) {}
 
   /**
-   * Asks every access point, all at once. `up` while one of them answers and
-   * takes the API key, which is when calls work; each is told of in `accessPoints`.
+   * Asks every access point at once. `up` while at least one of them answers and
+   * accepts the API key, and so calls work; `accessPoints` lists each.
    *
-   * @param key name in the health check's result
+   * @param key name in the result of the health check
    */
   async isHealthy<Key extends string = 'gauthify'>(
     key: Key = 'gauthify' as Key,

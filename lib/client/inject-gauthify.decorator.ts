@@ -3,7 +3,7 @@ import { GAuthifyService } from './gauthify.service.js';
 
 /**
  * Injection token of the `GAuthifyService` of a named `GAuthifyModule`, for
- * factories and tests; the class itself where no name is given.
+ * factories and tests; the class itself without a name.
  */
 export function getGAuthifyToken(name?: string): InjectionToken {
   return name === undefined || name === ''
@@ -12,8 +12,8 @@ export function getGAuthifyToken(name?: string): InjectionToken {
 }
 
 /**
- * Injects the `GAuthifyService` of `GAuthifyModule.forRoot({ name, … })`; of
- * the one without a name where none is given.
+ * Injects the `GAuthifyService` of `GAuthifyModule.forRoot({ name, … })`;
+ * without a name, that of the module without one.
  *
  * @example
  * ```ts

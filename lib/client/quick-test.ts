@@ -11,18 +11,50 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
+import type { CreateUserDto } from '../contract/dto/create-user.dto.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
+import type { UpdateUserDto } from '../contract/dto/update-user.dto.js';
 import { isGAuthifyError } from '../contract/errors/gauthify.error.js';
 import { ServerError } from '../contract/errors/server.error.js';
-import type { GAuthifyService } from './gauthify.service.js';
-import type {
-  QuickTestOptions,
-  QuickTestStep,
-} from './quick-test.interface.js';
+/** Where `GAuthifyService.quickTest` sends codes. A step without an address is left out. */
+export interface QuickTestOptions {
+  /** E-mail address to send a code to. @default none */
+  email?: string | undefined;
+  /** Number to send a code to by SMS, E.164. @default none */
+  smsNumber?: string | undefined;
+  /** Number to call with a code, E.164. @default none */
+  voiceNumber?: string | undefined;
+}
+
+/** Outcome of one step of `GAuthifyService.quickTest`. */
+export interface QuickTestStep {
+  /** What was tried: `create user`, `accept one-time pass`, … */
+  name: string;
+  /** Whether it succeeded. */
+  ok: boolean;
+  /** How long it took, milliseconds. */
+  durationMs: number;
+  /** Why it did not succeed. */
+  error?: Error;
+}
+
+/** The calls that are tried. */
+export interface QuickTestCalls {
+  createUser(user: CreateUserDto): Observable<GAuthifyUser>;
+  getUser(uniqueId: string): Observable<GAuthifyUser>;
+  users(options: { pageSize: number }): Observable<GAuthifyUser>;
+  updateUser(uniqueId: string, to: UpdateUserDto): Observable<GAuthifyUser>;
+  deleteUser(uniqueId: string): Observable<true>;
+  checkAuth(uniqueId: string, authCode: string): Observable<boolean>;
+  sendEmail(uniqueId: string, email: string): Observable<GAuthifyUser>;
+  sendSms(uniqueId: string, smsNumber: string): Observable<GAuthifyUser>;
+  sendVoice(uniqueId: string, voiceNumber: string): Observable<GAuthifyUser>;
+  apiErrors(): Observable<unknown>;
+}
 
 /** Tries every call; see `GAuthifyService.quickTest`, which is its public form. */
 export function quickTest(
-  gauthify: GAuthifyService,
+  gauthify: QuickTestCalls,
   { email, smsNumber, voiceNumber }: QuickTestOptions,
 ): Observable<QuickTestStep> {
   return defer(() => {
@@ -36,7 +68,7 @@ export function quickTest(
     }).pipe(
       tap({
         next: (created) => (user = created),
-        // A refusal is certain; after a ServerError the user may exist all the same.
+        // A refusal is certain; after a ServerError the user may exist.
         error: (error) =>
           (mayExist = !isGAuthifyError(error) || error instanceof ServerError),
       }),
@@ -72,7 +104,7 @@ export function quickTest(
       withUser(() => step('delete user', delete$)),
     ).pipe(
       finalize(() => {
-        // Unsubscribed half-way, or a step left the user behind: nobody listens any more.
+        // Unsubscribed half-way, or a step left the user behind. Nobody sees the outcome.
         if (mayExist) delete$.subscribe({ error: () => undefined });
       }),
     );
@@ -80,7 +112,7 @@ export function quickTest(
 }
 
 function stepsOfUser(
-  gauthify: GAuthifyService,
+  gauthify: QuickTestCalls,
   { uniqueId, key }: GAuthifyUser,
 ): Observable<QuickTestStep> {
   const displayName = 'Quick test, renamed';
@@ -113,10 +145,10 @@ function stepsOfUser(
 }
 
 function stepsOfCodes(
-  gauthify: GAuthifyService,
+  gauthify: QuickTestCalls,
   { uniqueId, otp, key }: GAuthifyUser,
 ): Observable<QuickTestStep> {
-  // As long as the one-time pass, which it is not, so that no kind of code can match by chance.
+  // As long as the one-time pass and not equal to it, so that no kind of code matches by chance.
   const last = Number(String(otp).slice(-1));
   const wrong = String(otp).slice(0, -1) + String((last + 1) % 10);
   const refuses = (code: string) =>
@@ -141,7 +173,7 @@ function stepsOfCodes(
   );
 }
 
-/** Runs one step. What it emits is fine, unless it is a string: that says what is not. */
+/** Runs one step. It succeeds unless it emits a string, which says what is wrong, or errors. */
 function step(
   name: string,
   run$: Observable<unknown>,

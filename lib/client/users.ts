@@ -5,52 +5,62 @@ import {
   map,
   mergeAll,
   Observable,
+  type ObservableInput,
   of,
   range,
   repeat,
 } from 'rxjs';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
-import { readUser } from './transport/read-data.js';
+import type { CallOptions } from './client.options.js';
+import { readList, readUser } from './transport/codec.js';
+
+/** Options of `GAuthifyService.users`. Times are those of one page. */
+export interface UsersOptions extends CallOptions {
+  /** Users per request, 1–1000. @default 100 */
+  pageSize?: number | undefined;
+}
 
 /** Users read in one turn of the event loop. */
 const USERS_A_TURN = 100;
 
-/** Asks for the page that comes after a user, `''`: the first; `page` is its number, from 1. */
-export type AskPage = (after: string, page: number) => Observable<unknown[]>;
+/** Requests the page that comes after a user (`''`: the first); `page` is its number, from 1. */
+export type AskPage = (after: string, page: number) => Observable<unknown>;
 
 /**
- * All users, page by page: a page is asked for when all of the one before it
- * is through `each`. See `GAuthifyService.users`, which is its public form.
+ * All users, page by page: a page is requested when `each` is done with all of
+ * the page before. See `GAuthifyService.users`, which is its public form.
  */
 export function usersStream<R>(
   askPage: AskPage,
   pageSize: number,
-  each: (users: Observable<GAuthifyUser>) => Observable<R>,
-): Observable<R> {
+  each?: (user: GAuthifyUser) => ObservableInput<R>,
+): Observable<R | GAuthifyUser> {
   return defer(() => {
     let after = '';
     let page = 0;
     let isLast = false;
     return defer(() => askPage(after, ++page)).pipe(
+      map(readList),
       concatMap((users) => {
         const last =
           users.length > 0 ? readUser(users.at(-1)).uniqueId : undefined;
-        // A short page is not the last of a server that has a limit of its own.
-        // One that pages in no way we know gives all, or the same users again.
+        // A short page need not be the last: a server may have a smaller limit.
+        // A server that does not page gives all users, or the same ones again.
         if (last === undefined || last === after) {
           isLast = true;
           return EMPTY;
         }
         isLast = users.length > pageSize;
         after = last;
-        return each(readInTurns(users));
+        const read$ = readInTurns(users);
+        return each ? read$.pipe(concatMap((user) => each(user))) : read$;
       }),
       repeat({ delay: () => (isLast ? EMPTY : of(true)) }),
     );
   });
 }
 
-/** Reads users a few at a time: a server without pages may give all it has at once. */
+/** Reads users a few at a time: a server without pages gives all of them at once. */
 function readInTurns(users: unknown[]): Observable<GAuthifyUser> {
   const turns = Math.ceil(users.length / USERS_A_TURN);
   return range(0, turns).pipe(
@@ -63,7 +73,7 @@ function readInTurns(users: unknown[]): Observable<GAuthifyUser> {
   );
 }
 
-/** Emits once timers and sockets had their turn. */
+/** Emits when timers and sockets have had their turn. */
 const nextTurn$ = new Observable<void>((subscriber) => {
   const immediate = setImmediate(() => {
     subscriber.next();

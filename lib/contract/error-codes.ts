@@ -2,9 +2,9 @@
 export const ERROR_CODES = {
   invalid_api_key: '401: no API key, or one that is unknown or revoked',
   too_many_attempts:
-    '402: too many wrong codes for this user; Retry-After says when the next is looked at',
+    '402: too many wrong codes for this user; Retry-After says when the next is accepted',
   user_locked:
-    '402: the user is locked after too many wrong codes; reset_key ends it',
+    '402: the user is locked after too many wrong codes; reset_key unlocks',
   too_many_sends:
     '402: too many messages to this user or address; Retry-After says when the next may go',
   user_not_found: '404: no user with this unique_id',
@@ -35,3 +35,19 @@ export const ERROR_CODES = {
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Codes of errors that no server of ours answered with, and what they mean. */
+export const CLIENT_ERROR_CODES = {
+  unreachable:
+    'no access point could serve the call; the cause has the reason of each',
+  rate_limited: 'GAuthify answered 402 without a code',
+  not_found: 'GAuthify answered 404 without a code',
+  conflict: 'GAuthify answered 409 without a code',
+} as const;
+
+/**
+ * `GAuthifyError.errorCode`: the codes of the server ({@link ERROR_CODES}) and of
+ * the client ({@link CLIENT_ERROR_CODES}), each with its meaning there. Other
+ * GAuthify servers may answer with codes of their own.
+ */
+export type GAuthifyErrorCode = ErrorCode | keyof typeof CLIENT_ERROR_CODES;

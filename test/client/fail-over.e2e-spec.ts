@@ -63,12 +63,15 @@ describe('an access point with', () => {
       const { gauthify } = await clientOf(respond, { timeoutMs: 100 });
       const error = await failureOf(firstValueFrom(gauthify.getUser('jane')));
       expect(error).toBeInstanceOf(ServerError);
-      expect(error).toMatchObject({ httpStatus: 500, errorCode: '500' });
+      expect(error).toMatchObject({
+        httpStatus: 500,
+        errorCode: 'unreachable',
+      });
     },
   );
 });
 
-describe('when no access point is of use', () => {
+describe('when no access point can serve the call', () => {
   it('asks each once, in order, and says in the cause what happened where', async () => {
     const refusing = await deadUrl();
     const silent = await accessPoint(hang);
@@ -97,7 +100,7 @@ describe('when no access point is of use', () => {
     const error = await failureOf(firstValueFrom(gauthify.getUser('jane')));
     expect(error.getResponse()).toEqual({
       statusCode: 500,
-      code: '500',
+      code: 'unreachable',
       message: 'GAuthify could not be reached or failed.',
     });
   });

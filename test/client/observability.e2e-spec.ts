@@ -211,8 +211,11 @@ describe('debug logs', () => {
   }
 
   it.each<[string, (gauthify: GAuthifyService) => unknown]>([
-    ['straight', () => undefined],
-    ['through axios', (gauthify) => gauthify.axiosRef],
+    ['without axios', () => undefined],
+    [
+      'through axios',
+      (gauthify) => gauthify.axiosRef.interceptors.request.use((it) => it),
+    ],
   ])(
     'name each attempt and its request id, and neither people nor secrets: %s',
     async (_, prepare) => {

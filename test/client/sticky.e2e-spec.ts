@@ -10,7 +10,7 @@ import {
 } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { firstValueFrom as first, timeout } from 'rxjs';
-import { CLIENT_CLOCK } from '../../lib/client/transport/client-clock.js';
+import { CLIENT_CLOCK } from '../../lib/client/transport/access-point.js';
 import {
   type AccessPoint,
   data,

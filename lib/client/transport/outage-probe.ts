@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import {
   defer,
@@ -5,38 +6,38 @@ import {
   finalize,
   map,
   merge,
-  Observable,
+  type Observable,
   of,
   share,
 } from 'rxjs';
-import type { AccessPoint } from './access-points.js';
-import { Asker } from './asker.js';
-import { CLIENT_CLOCK, type ClientClock } from './client-clock.js';
-import { GAuthifyTransport } from './gauthify.transport.js';
-import type { Verdict } from './judge-answer.js';
 import {
-  GAUTHIFY_MODULE_OPTIONS,
-  type ResolvedClientOptions,
-} from '../client.options.js';
-import { OwnDelay } from './own-delay.js';
-import { Requester } from './requester.js';
-import type { WireCall } from './wire-call.js';
+  type AccessPoint,
+  CLIENT_CLOCK,
+  type ClientClock,
+} from './access-point.js';
+import { attemptOnce } from './attempt.js';
+import { GAuthifyTransport } from './call.js';
+import { HARMLESS_CALL, type WireCall } from './http-client.js';
+import type { AttemptResult } from './retry-policy.js';
 
-/** The same whoever is being checked, and outside the pool their requests may have exhausted. */
-const PROBE: WireCall = { method: 'GET', path: 'errors/', isApart: true };
+/** The same whoever is being checked, and outside the pool that their requests may have exhausted. */
+const PROBE: WireCall = { ...HARMLESS_CALL, isApart: true };
 
-/** How long a result is reused, milliseconds: a flood of failed checks must not become a flood of probes. */
+/** How long a result is reused, milliseconds: many failed checks must not cause as many probes. */
 const REUSE_MS = 1000;
 
+/** How often the event loop's delay is measured, milliseconds. */
+const TICK_MS = 20;
+
 /**
- * Finds out, for safe mode, whether GAuthify is down: asks every access point
- * something that the person being checked cannot influence.
+ * Finds out for safe mode whether GAuthify is down: makes a request at every
+ * access point which the person being checked cannot influence.
  */
 @Injectable()
 export class OutageProbe {
   private latest?: { isDown: boolean; endedAt: number };
 
-  /** One probe at a time; it ends early once nobody waits for it any more. */
+  /** One probe at a time; unsubscribed when nobody waits for it any more. */
   private readonly running$ = defer(() => this.probe()).pipe(
     map((isDown) => {
       this.latest = { isDown, endedAt: this.now() };
@@ -47,10 +48,6 @@ export class OutageProbe {
 
   constructor(
     private readonly transport: GAuthifyTransport,
-    private readonly asker: Asker,
-    private readonly requester: Requester,
-    @Inject(GAUTHIFY_MODULE_OPTIONS)
-    private readonly options: ResolvedClientOptions,
     @Inject(CLIENT_CLOCK) private readonly now: ClientClock,
   ) {}
 
@@ -65,45 +62,77 @@ export class OutageProbe {
   }
 
   private probe(): Observable<boolean> {
-    const { accessPoints } = this.transport;
-    const answersBefore = accessPoints.answers;
+    const { pool } = this.transport;
+    const answersBefore = pool.answers;
     const delay = new OwnDelay();
-    return merge(
-      ...accessPoints.list().map((point) => this.probeOne(point, delay)),
-    ).pipe(
+    return merge(...pool.list().map((it) => this.probeOne(it, delay))).pipe(
       every((isDown) => isDown),
-      // Whoever answers other calls meanwhile is not down.
-      map((isDown) => isDown && accessPoints.answers === answersBefore),
+      // An access point that answers other calls meanwhile is not down.
+      map((isDown) => isDown && pool.answers === answersBefore),
       finalize(() => delay.stop()),
     );
   }
 
   private probeOne(point: AccessPoint, delay: OwnDelay): Observable<boolean> {
-    const { timeoutMs, totalTimeoutMs = Infinity } = this.options;
+    const { http, options } = this.transport;
+    const { timeoutMs, totalTimeoutMs = Infinity } = options;
     const ms = Math.min(timeoutMs, totalTimeoutMs);
-    return new Observable((subscriber) => {
-      const asked = this.asker.ask(point, PROBE, undefined, ms);
-      void asked.verdict.then((verdict) => {
-        // A time-out means nothing if this process was what kept it waiting.
+    return attemptOnce(http, point, PROBE, ms).pipe(
+      map((result) => {
+        // A time-out is inconclusive if this process kept the request waiting.
         const isInconclusive =
-          asked.isLate() &&
-          (delay.ms > ms / 2 || this.requester.mayWaitForConnection());
-        subscriber.next(isFailed(verdict) && !isInconclusive);
-        subscriber.complete();
-      });
-      return () => asked.cancel();
-    });
+          'isLate' in result &&
+          (delay.ms > ms / 2 || http.mayWaitForConnection());
+        return isFailed(result) && !isInconclusive;
+      }),
+    );
   }
 }
 
 /**
- * Whether a probe's outcome shows that GAuthify is down. A 4xx shows that
- * somebody answers and objects to us: a limit or filter that the person may
- * have triggered, or a wrong API key. A redirect may be such a filter's too.
+ * Whether the result of a probe shows that GAuthify is down. A 4xx shows that
+ * something answers and refuses us: a limit or filter that the person may have
+ * triggered, or a wrong API key. A redirect may also come from such a filter.
  */
-function isFailed(verdict: Verdict): boolean {
-  if (verdict.kind === 'data' || verdict.kind === 'final') return false;
-  const { status, isOurs } = verdict;
-  if (isOurs) return false;
+function isFailed(result: AttemptResult): boolean {
+  if (!('reason' in result) || result.isUnrelated === 'here') return false;
+  const { status } = result;
   return status === undefined || status < 300 || status >= 500;
+}
+
+/**
+ * Measures how long this process delayed its own work: in the event loop, and in
+ * Node's thread pool, where names are resolved and passwords hashed.
+ */
+class OwnDelay {
+  private readonly startedAt = performance.now();
+  private lastTickAt = this.startedAt;
+  private blockedMs = 0;
+  private poolMs: number | undefined;
+  private readonly timer = setInterval(() => this.tick(), TICK_MS);
+
+  constructor() {
+    randomBytes(1, () => {
+      this.poolMs = performance.now() - this.startedAt;
+    });
+  }
+
+  /** The longer of both delays since the start, milliseconds. */
+  get ms(): number {
+    this.tick();
+    return Math.max(
+      this.blockedMs,
+      this.poolMs ?? performance.now() - this.startedAt,
+    );
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    this.blockedMs += Math.max(0, now - this.lastTickAt - TICK_MS);
+    this.lastTickAt = now;
+  }
 }

@@ -1,44 +1,44 @@
 import type * as Api from '@opentelemetry/api';
 import { isGAuthifyError } from '../../contract/errors/gauthify.error.js';
-import type { Verdict } from './judge-answer.js';
+import { templateOf, type WireCall } from './http-client.js';
+import type { AttemptResult } from './retry-policy.js';
 import { VERSION } from './version.js';
-import { templateOf, type WireCall } from './wire-call.js';
 
-/** How a call ended that was unsubscribed: neither well nor with an error. */
+/** How a call ended whose caller unsubscribed: neither with an answer nor with an error. */
 export const CANCELLED = Symbol('cancelled');
 
-/** A call that is watched, from subscription to its end. */
+/** A call that is observed, from subscription to its end. */
 export interface ObservedCall {
-  /** Does its work as part of it: the spans of an instrumented HTTP client are then its children. */
+  /** Runs work inside the call's span: the spans of an instrumented HTTP client are then its children. */
   run<T>(work: () => T): T;
-  /** An attempt of it ended. */
-  attempted(url: string, verdict: Verdict, status?: number): void;
-  /** It ended: well, with an error, or {@link CANCELLED}. Only the first counts. */
+  /** An attempt ended. */
+  attempted(url: string, result: AttemptResult): void;
+  /** The call ended: without an error, with one, or {@link CANCELLED}. Only the first time counts. */
   end(error?: unknown): void;
 }
 
 /**
- * Spans and a histogram of durations for OpenTelemetry, where the application
- * has `@opentelemetry/api`. Without whom a call is about: a path has its
- * placeholder, and no parameter is told.
+ * Spans and a histogram of durations for OpenTelemetry, if the application has
+ * `@opentelemetry/api`. They name nobody: paths have a placeholder for the user,
+ * and no parameters are recorded.
  */
 export class Telemetry {
   private readonly tracer?: Api.Tracer;
   private readonly duration?: Api.Histogram;
 
-  // Private, and so without types in the published declarations: applications
-  // that check their libraries need not have `@opentelemetry/api`.
+  // Private, so that the published declarations do not import
+  // `@opentelemetry/api`, which applications need not have.
   private constructor(private readonly api?: typeof Api) {
     this.tracer = api?.trace.getTracer('nestjs-gauthify', VERSION);
     this.duration = api?.metrics
       .getMeter('nestjs-gauthify', VERSION)
       .createHistogram('gauthify.client.call.duration', {
-        description: 'Duration of calls of GAuthify, all attempts together',
+        description: 'Duration of GAuthify calls, all attempts together',
         unit: 's',
       });
   }
 
-  /** With OpenTelemetry where it is installed. */
+  /** Uses OpenTelemetry if it is installed. */
   static async load(): Promise<Telemetry> {
     try {
       return new Telemetry(await import('@opentelemetry/api'));
@@ -50,7 +50,7 @@ export class Telemetry {
     }
   }
 
-  /** `undefined` where nobody watches. */
+  /** Starts to observe a call; `undefined` without OpenTelemetry. */
   begin(call: WireCall): ObservedCall | undefined {
     const { api, tracer, duration } = this;
     if (!api || !tracer || !duration) return undefined;
@@ -68,10 +68,10 @@ export class Telemetry {
     return {
       run: (work) =>
         api.context.with(api.trace.setSpan(api.context.active(), span), work),
-      attempted: (url, verdict, status) => {
+      attempted: (url, result) => {
         if (isOver) return;
         attempts += 1;
-        describeAttempt(span, url, verdict, status);
+        describeAttempt(span, url, result);
       },
       end: (error) => {
         if (isOver) return;
@@ -96,24 +96,25 @@ export class Telemetry {
 function describeAttempt(
   span: Api.Span,
   url: string,
-  verdict: Verdict,
-  status: number | undefined,
+  result: AttemptResult,
 ): void {
+  const status =
+    result.kind === 'answered' ? result.error.httpStatus : result.status;
   const { hostname, port, protocol } = new URL(url);
   const attributes = {
     'server.address': hostname,
     'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
     ...(status !== undefined && { 'http.response.status_code': status }),
   };
-  if ('reason' in verdict)
+  if ('reason' in result)
     span.addEvent('gauthify.attempt_failed', {
       ...attributes,
-      'gauthify.reason': verdict.reason,
+      'gauthify.reason': result.reason,
     });
   else span.setAttributes(attributes);
 }
 
-/** The error's class: its message may quote what was sent. */
+/** The error's class; its message may quote what was sent. */
 const typeOf = (error: unknown): string =>
   isGAuthifyError(error)
     ? error.name

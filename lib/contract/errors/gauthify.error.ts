@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import type { GAuthifyErrorCode } from '../error-codes.js';
 
 /**
  * Brand that survives duplicate installs: `instanceof` does not, because each
@@ -10,30 +11,30 @@ const BRAND = Symbol.for('nestjs-gauthify.error');
 export interface GAuthifyErrorDetails {
   /** Status GAuthify answered with. @default the status of the class */
   httpStatus?: number | undefined;
-  /** Stable code of GAuthify, see `GAuthifyService.apiErrors()`. */
-  errorCode?: string | undefined;
-  /** What GAuthify answered, verbatim, where it answered at all. */
+  /** Stable code. @default the code of the class */
+  errorCode?: GAuthifyErrorCode | (string & {}) | undefined;
+  /** What GAuthify answered, verbatim; `undefined` without an answer. */
   responseBody?: unknown;
-  /** What went wrong underneath: a network error, validation details. */
+  /** The error that caused this one: a network error, validation details. */
   cause?: unknown;
 }
 
 /**
- * Base of everything that goes wrong while talking to GAuthify.
+ * Base of every error of a GAuthify call.
  *
- * It is a Nest `HttpException`: left alone, Nest answers with
+ * It is a Nest `HttpException`: if nothing catches it, Nest answers with
  * {@link HttpException.getStatus} and `{ statusCode, code, message }`, never
  * with {@link GAuthifyError.responseBody}.
  */
 export abstract class GAuthifyError extends HttpException {
-  /** Status GAuthify answered with; that of the class where it did not answer. */
+  /** Status GAuthify answered with; without an answer, that of the class. */
   readonly httpStatus: number;
 
-  /** Stable code, for programs. */
-  override readonly errorCode: string;
+  /** Stable code, for programs: one of {@link GAuthifyErrorCode}, or a code of another GAuthify server. */
+  override readonly errorCode: GAuthifyErrorCode | (string & {});
 
   /**
-   * What GAuthify answered, verbatim; `undefined` where it did not. Not
+   * What GAuthify answered, verbatim; `undefined` without an answer. Not
    * enumerable, so that loggers which print an error's fields leave it out.
    */
   declare readonly responseBody: unknown;
@@ -41,7 +42,7 @@ export abstract class GAuthifyError extends HttpException {
   protected constructor(
     message: string,
     status: number,
-    defaultCode: string,
+    defaultCode: GAuthifyErrorCode,
     details: GAuthifyErrorDetails = {},
   ) {
     const code = details.errorCode ?? defaultCode;
@@ -60,8 +61,8 @@ export abstract class GAuthifyError extends HttpException {
 }
 
 /**
- * Whether `error` is a {@link GAuthifyError}, also one of another installed
- * copy of this package.
+ * Whether `error` is a {@link GAuthifyError}, also if another installed copy of
+ * this package made it.
  */
 export function isGAuthifyError(error: unknown): error is GAuthifyError {
   return (

@@ -3,8 +3,8 @@ import { GAuthifyError, type GAuthifyErrorDetails } from './gauthify.error.js';
 /** 402: the plan's limit, too many attempts, or too many messages. */
 export class RateLimitError extends GAuthifyError {
   /**
-   * Seconds after which the call may be tried again, from `Retry-After`;
-   * `undefined` where GAuthify did not say.
+   * Seconds after which the call may be repeated, from `Retry-After`;
+   * `undefined` if GAuthify did not say.
    */
   readonly retryAfterSeconds: number | undefined;
 

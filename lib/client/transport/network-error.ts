@@ -1,4 +1,4 @@
-import type { Failure } from './failure.js';
+import type { NoAnswer } from './retry-policy.js';
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'refused the connection: is the GAuthify server running there?',
@@ -8,43 +8,48 @@ const REASONS: Record<string, string> = {
   ENOTFOUND: 'has a host name that cannot be resolved',
   EAI_AGAIN: 'has a host name that cannot be resolved just now',
   ETIMEDOUT: 'could not be connected to in time',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'has a TLS certificate of its own making',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'has a self-signed TLS certificate',
   CERT_HAS_EXPIRED: 'has a TLS certificate that has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'has a TLS certificate of another host',
 };
 
-// What comes before a connection, whatever made the request. Not ECONNRESET,
-// EPIPE or EPROTO, which come before it as well as in its middle.
-const BEFORE =
+// Happens before a connection exists, whatever library made the request. Not
+// ECONNRESET, EPIPE or EPROTO, which also happen in the middle of one.
+const BEFORE_CONNECTION =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*|CERT_.*|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
 // What this process or machine lacks, or has closed itself.
-const OURS =
+const HERE =
   /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRINUSE|EADDRNOTAVAIL|UND_ERR_(DESTROYED|CLOSED))$/;
 
 /**
- * Why an access point gave no answer. Reads nothing of the error but code and name:
- * axios' errors carry the request, and with it the API key.
+ * What the failure of a request means. Reads only code and name of the error:
+ * axios's errors carry the request, and with it the API key.
  *
  * @param isUnwritten whether nothing was written; `undefined`: not known
  */
-export function describeFailure(
+export function failureOfError(
   error: unknown,
   isUnwritten: boolean | undefined,
-): Failure {
+): NoAnswer {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  // No connection failed: an interceptor threw, before or after, which only it knows.
+  // Not a connection's error: an interceptor threw, before or after the request.
   if (typeof code !== 'string')
     return {
-      kind: 'lost',
+      kind: 'indeterminate',
       reason: `could not be asked (${String(name)} in an interceptor?)`,
-      isOurs: true,
+      isUnrelated: 'here',
     };
   const reason = REASONS[code] ?? `could not be asked (${code})`;
-  if (OURS.test(code))
-    return { kind: isUnwritten ? 'unsent' : 'lost', reason, isOurs: true };
-  if (isUnwritten ?? BEFORE.test(code)) return { kind: 'unsent', reason };
+  if (HERE.test(code))
+    return {
+      kind: isUnwritten ? 'notSent' : 'indeterminate',
+      reason,
+      isUnrelated: 'here',
+    };
+  if (isUnwritten ?? BEFORE_CONNECTION.test(code))
+    return { kind: 'notSent', reason };
   return reason === REASONS['ECONNRESET']
-    ? { kind: 'lost', reason, isClosed: true }
-    : { kind: 'lost', reason };
+    ? { kind: 'indeterminate', reason, isConnectionClosed: true }
+    : { kind: 'indeterminate', reason };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { retryAfterSeconds } from './retry-after.js';
+import { retryAfterSeconds } from './response.js';
 
 const now = Date.UTC(2026, 0, 1, 12);
 

@@ -1,0 +1,53 @@
+import type { ClassConstructor } from 'class-transformer';
+import { CheckAuthDto } from '../contract/dto/check-auth.dto.js';
+import { CreateUserDto } from '../contract/dto/create-user.dto.js';
+import type { ListUsersDto } from '../contract/dto/list-users.dto.js';
+import { SendEmailDto } from '../contract/dto/send-email.dto.js';
+import { SendSmsDto } from '../contract/dto/send-sms.dto.js';
+import { SendVoiceDto } from '../contract/dto/send-voice.dto.js';
+import { TokenDto } from '../contract/dto/token.dto.js';
+import { UpdateUserDto } from '../contract/dto/update-user.dto.js';
+import { toParams, userPath, usersQuery } from './transport/codec.js';
+import { HARMLESS_CALL, type WireCall } from './transport/http-client.js';
+
+/**
+ * The calls of the API in the terms of the wire, their arguments checked.
+ * Public as the methods of `GAuthifyService`.
+ *
+ * @throws ParameterError, each of them, naming a bad argument
+ */
+export const calls = {
+  createUser: (user: CreateUserDto) => post('users/', CreateUserDto, user),
+  updateUser: (uniqueId: string, changes: UpdateUserDto): WireCall => ({
+    ...ofUser('PUT', uniqueId),
+    params: toParams(UpdateUserDto, changes),
+  }),
+  deleteUser: (uniqueId: string) => ofUser('DELETE', uniqueId),
+  getUser: (uniqueId: string) => ofUser('GET', uniqueId),
+  users: (page: ListUsersDto): WireCall => ({
+    method: 'GET',
+    path: 'users/',
+    query: usersQuery(page),
+  }),
+  userByToken: (token: string) => post('token/', TokenDto, { token }),
+  check: (uniqueId: string, authCode: string) =>
+    post('check/', CheckAuthDto, { uniqueId, authCode }),
+  sendEmail: (uniqueId: string, email?: string) =>
+    post('email/', SendEmailDto, { uniqueId, email }),
+  sendSms: (uniqueId: string, smsNumber?: string) =>
+    post('sms/', SendSmsDto, { uniqueId, smsNumber }),
+  sendVoice: (uniqueId: string, voiceNumber?: string) =>
+    post('voice/', SendVoiceDto, { uniqueId, voiceNumber }),
+  apiErrors: () => HARMLESS_CALL,
+};
+
+const ofUser = (method: WireCall['method'], uniqueId: string): WireCall => ({
+  method,
+  path: userPath(uniqueId),
+});
+
+const post = <T extends object>(
+  path: string,
+  type: ClassConstructor<T>,
+  args: unknown,
+) => ({ method: 'POST' as const, path, params: toParams(type, args) });

@@ -1,0 +1,71 @@
+import { Logger } from '@nestjs/common';
+import {
+  catchError,
+  defer,
+  map,
+  type MonoTypeOperatorFunction,
+  type Observable,
+  of,
+} from 'rxjs';
+import { isPossibleAuthCode } from '../contract/dto/auth-code.js';
+import type { CheckResult } from '../contract/dto/check-result.dto.js';
+import { calls } from './calls.js';
+import { type CallOptions, checkCallOptions } from './client.options.js';
+import type { GAuthifyTransport } from './transport/call.js';
+import { readCheckResult } from './transport/codec.js';
+
+const logger = new Logger('GAuthifyService');
+
+/** Options of `GAuthifyService.checkAuth`. */
+export interface CheckAuthOptions extends CallOptions {
+  /**
+   * Let everyone in while GAuthify is unreachable: nobody answered the check, and
+   * a probe of every access point failed too; see `GAuthifyService.isUnreachable`.
+   * The probe takes up to another `timeoutMs` of the module. Each person let in is
+   * logged at `warn`. Anyone who can take GAuthify down then needs no second factor.
+   *
+   * @default false
+   */
+  safeMode?: boolean | undefined;
+}
+
+/** Checks a code; see `GAuthifyService.check`, which is its public form. */
+export function check(
+  transport: GAuthifyTransport,
+  uniqueId: string,
+  authCode: string,
+  options?: CallOptions,
+): Observable<CheckResult> {
+  return defer(() => {
+    const given = checkCallOptions(options);
+    const call = calls.check(uniqueId, authCode);
+    const { unique_id: id, auth_code: code } = call.params as CheckParams;
+    if (!isPossibleAuthCode(code))
+      return of({ uniqueId: id, authenticated: false, method: null });
+    return transport
+      .call(call, given)
+      .pipe(map((data) => readCheckResult(id, data)));
+  });
+}
+
+/** `CheckAuthDto` on the wire. */
+type CheckParams = Record<'unique_id' | 'auth_code', string>;
+
+/**
+ * Safe mode: emits `true` instead of an error if GAuthify is unreachable, and
+ * logs it. Every other error stays an error.
+ */
+export const letInDuringOutage = (
+  isUnreachable: (error: unknown) => Observable<boolean>,
+): MonoTypeOperatorFunction<boolean> =>
+  catchError((error: unknown) =>
+    isUnreachable(error).pipe(
+      map((isOutage) => {
+        if (!isOutage) throw error;
+        // Written by our transport: access points and what happened at them.
+        const { message } = (error as { cause: Error }).cause;
+        logger.warn(`safeMode let someone in without a check: ${message}`);
+        return true;
+      }),
+    ),
+  );

@@ -1,0 +1,166 @@
+import { type ClassConstructor, instanceToPlain } from 'class-transformer';
+import type {
+  AuthMethod,
+  CheckResult,
+} from '../../contract/dto/check-result.dto.js';
+import { asText } from '../../contract/dto/from-wire.js';
+import { GAuthifyUser } from '../../contract/dto/gauthify-user.dto.js';
+import { IsUniqueId } from '../../contract/dto/is-text.decorator.js';
+import { ListUsersDto } from '../../contract/dto/list-users.dto.js';
+import { parseDto } from '../../contract/dto/parse-dto.js';
+import {
+  WireName,
+  wireNamesOf,
+} from '../../contract/dto/wire-name.decorator.js';
+import { ParameterError } from '../../contract/errors/parameter.error.js';
+import { ServerError } from '../../contract/errors/server.error.js';
+
+/** Parameters of a call by their names on the wire; `null` clears the value. */
+export type WireParams = Record<string, string | null>;
+
+/**
+ * Validates the arguments of a call as a DTO and writes them as text, by their
+ * names on the wire. `null` stays `null`.
+ *
+ * @throws ParameterError naming what is wrong, by its name in the DTO
+ */
+export function toParams<T extends object>(
+  type: ClassConstructor<T>,
+  args: unknown,
+): WireParams {
+  const plain = instanceToPlain(validated(type, args), {
+    exposeUnsetFields: false,
+  });
+  return Object.fromEntries(
+    Object.entries(plain).map(([name, value]) => [
+      name,
+      value === null ? null : String(value),
+    ]),
+  );
+}
+
+function validated<T extends object>(
+  type: ClassConstructor<T>,
+  args: unknown,
+): T {
+  if (!isObject(args))
+    throw new ParameterError(`${type.name} must be an object`);
+  const { value, problems } = parseDto(type, args);
+  if (problems)
+    throw new ParameterError(problems.map(({ message }) => message).join('; '));
+  return value;
+}
+
+/** Parameters as a form or query: `null` becomes an empty field. */
+export const formOf = (params: WireParams): string =>
+  new URLSearchParams(
+    Object.entries(params).map(([name, value]): [string, string] => [
+      name,
+      value ?? '',
+    ]),
+  ).toString();
+
+class UserPath {
+  @WireName('unique_id', asText)
+  @IsUniqueId()
+  uniqueId!: string;
+}
+
+/**
+ * Path of a user. Percent-encoded, so that an id such as `a/../b` or `a?b`
+ * stays that user's and does not become another path.
+ *
+ * @throws ParameterError if it is not a valid id
+ */
+export const userPath = (uniqueId: unknown): string =>
+  `users/${encodeURIComponent(validated(UserPath, { uniqueId }).uniqueId)}/`;
+
+/**
+ * The query of a page of users. It pages in two ways at once: our server reads
+ * `after`, others read `page`.
+ *
+ * @throws ParameterError naming what is wrong
+ */
+export const usersQuery = (page: ListUsersDto): string =>
+  formOf(toParams(ListUsersDto, page));
+
+const FIELDS = wireNamesOf(GAuthifyUser);
+
+/** Reads a user. @throws ServerError if `data` is not an object */
+export function readUser(data: unknown): GAuthifyUser {
+  const raw = readObject(data);
+  const user = new GAuthifyUser() as GAuthifyUser & Record<string, unknown>;
+  // By hand, not by class-transformer: fast enough for a million users.
+  for (const [property, wire] of FIELDS) {
+    // A copy: `raw` stays as it was received.
+    user[property] = copyOf(raw[wire]);
+  }
+  // Not enumerable: printing or serialising the user must not show the secret twice.
+  Object.defineProperty(user, 'raw', { value: raw, enumerable: false });
+  return user;
+}
+
+/** Reads a list of anything. @throws ServerError if `data` is not an array */
+export function readList(data: unknown): unknown[] {
+  if (!Array.isArray(data)) throw unexpected(data);
+  return data;
+}
+
+/** Reads the list of error codes. @throws ServerError if `data` is not an object */
+export function readErrors(data: unknown): Record<string, string> {
+  return readObject(data) as Record<string, string>;
+}
+
+const METHODS: readonly unknown[] = [
+  'totp',
+  'otp',
+  'email',
+  'sms',
+  'voice',
+] satisfies AuthMethod[];
+
+/**
+ * Whether a code was right, and of which kind. Anything but a clear "yes" is "no".
+ *
+ * @throws ServerError if the answer names another user: a cache or proxy mixed up answers
+ */
+export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
+  if (!isObject(data)) return { uniqueId, authenticated: false, method: null };
+  // The hosted service may leave it out.
+  const named = asText(data['unique_id']) ?? uniqueId;
+  if (named !== uniqueId) throw unexpected(data);
+  if (data['authenticated'] !== true)
+    return { uniqueId, authenticated: false, method: null };
+  const { method, epoch } = data;
+  return {
+    uniqueId,
+    authenticated: true,
+    method: METHODS.includes(method) ? (method as AuthMethod) : null,
+    ...(typeof epoch === 'string' && { epoch }),
+  };
+}
+
+function readObject(data: unknown): Record<string, unknown> {
+  if (!isObject(data)) throw unexpected(data);
+  return data;
+}
+
+function unexpected(data: unknown): ServerError {
+  return new ServerError('GAuthify gave an unexpected answer.', {
+    responseBody: data,
+  });
+}
+
+/** A deep copy of a value read from JSON. */
+function copyOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, copyOf(inner)]),
+  );
+}
+
+/** Whether a value read from JSON is an object: no array, no `null`. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
