@@ -13,9 +13,8 @@ import {
   jest,
 } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { Keyring } from '../../lib/server/store/keyring.js';
 import { DATABASE, type Database } from '../../lib/server/store/schema.js';
-import { newSecrets } from '../../lib/server/store/user-secrets.js';
+import { UserSecrets } from '../../lib/server/store/user-secrets.js';
 import { UserView } from '../../lib/server/users/user-view.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { adapter, ADAPTERS, call } from '../helpers/api.js';
@@ -42,7 +41,7 @@ async function insertUsers(
       meta,
       enrolled: 0,
       created_at: 1_700_000_000_000,
-      ...newSecrets(server.app.get(Keyring), id),
+      ...server.app.get(UserSecrets).create(id),
     };
   };
   for (let start = 0; start < ids.length; start += 500)

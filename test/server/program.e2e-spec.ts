@@ -56,8 +56,8 @@ async function run(
 const READY = /access point (\S+)\n.*\n/;
 
 it('starts with nothing configured, makes a key once, keeps it, and ends on SIGTERM', async () => {
-  const first = await run({}, /shown this once: (\S+)\n/);
-  const key = /shown this once: (\S+)/.exec(first.output)![1]!;
+  const first = await run({}, /shown only this once: (\S+)\n/);
+  const key = /shown only this once: (\S+)/.exec(first.output)![1]!;
   expect(key).toMatch(/^[A-Z2-7]{32}$/);
   const get = (output: string) =>
     fetch(`${READY.exec(output)![1]}users/`, {
@@ -75,24 +75,32 @@ it('starts with nothing configured, makes a key once, keeps it, and ends on SIGT
   expect(signal === 'SIGTERM' || child!.exitCode === 0).toBe(true);
 
   expect(first.output).toMatch(
-    /Encryption key in gauthify\.sqlite\.key: back it up apart from the database/,
+    /Encryption key in gauthify\.sqlite\.key: back it up, apart from the database/,
   );
 
   const second = await run({}, /API keys exist .*\n/);
   expect(second.output).not.toContain(key);
   expect(second.output).toMatch(
-    /API keys exist for realm default; a key is shown only once, when it is made\. Lost it\? .*GAUTHIFY_API_KEYS=default:<key>\n/,
+    /API keys exist for realm default; a key is shown only once, when it is created\. If it is lost, .*GAUTHIFY_API_KEYS=default:<key>\n/,
   );
   expect((await get(second.output)).status).toBe(200);
 });
 
 it('takes keys from the environment, and makes none', async () => {
   const key = 'k'.repeat(24);
-  const { output } = await run(
-    { GAUTHIFY_API_KEYS: `shop:${key}`, DATABASE_URL: 'sqlite::memory:' },
+  const { output, errors } = await run(
+    {
+      GAUTHIFY_API_KEYS: `shop:${key}`,
+      DATABASE_URL: 'sqlite::memory:',
+      GAUTHIFY_KEEP_QR: 'true',
+    },
     READY,
   );
   expect(output).not.toContain(key);
+  // A misspelled variable is not silently ignored.
+  expect(errors).toBe(
+    'gauthify-server: warning: GAUTHIFY_KEEP_QR is not a variable of the server, and is ignored; did you mean GAUTHIFY_KEEP_QR_URL?\n',
+  );
   const users = await fetch(`${READY.exec(output)![1]}users`, {
     headers: { authorization: key },
   });
@@ -161,7 +169,7 @@ it('says in one sentence that the port is in use, and exits with 1', async () =>
   try {
     const { errors, code } = await run({ PORT: String(port) });
     expect(errors).toBe(
-      `gauthify-server: PORT ${port} is in use: stop what listens there, or set another PORT\n`,
+      `gauthify-server: PORT ${port} is in use: stop the program that listens there, or set another PORT\n`,
     );
     expect(code).toBe(1);
   } finally {
@@ -173,7 +181,7 @@ it.each([
   [{ PORT: 'x' }, /^gauthify-server: PORT must be [^\n]+\n$/],
   [
     { HOST: '203.0.113.7' },
-    /^gauthify-server: HOST is not an address of this machine\n$/,
+    /^gauthify-server: HOST must be an address of this machine, but is "203\.0\.113\.7"\n$/,
   ],
   [
     { DATABASE_URL: 'sqlite:no/such/folder.sqlite' },
@@ -204,7 +212,7 @@ it.each([['--help'], ['-h']])('explains itself with %s', async (argument) => {
   for (const [name] of readFileSync(
     'lib/server/settings/environment.ts',
     'utf8',
-  ).matchAll(/(?<=env\.)[A-Z_]+/g))
+  ).matchAll(/(?<=env\.|^  ')[A-Z_]+/gm))
     expect(output).toContain(`${name}`);
   expect([errors, code]).toEqual(['', 0]);
   expect(readdirSync(folder)).toEqual([]);

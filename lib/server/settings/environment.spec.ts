@@ -1,7 +1,11 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { createEncryptionKey } from '../store/key-file.js';
-import { type Environment, optionsFromEnvironment } from './environment.js';
+import {
+  type Environment,
+  optionsFromEnvironment,
+  unknownVariables,
+} from './environment.js';
 
 const { id, key } = createEncryptionKey();
 
@@ -58,6 +62,20 @@ it('reads every variable', () => {
     },
     whileLocked: 'false',
   });
+});
+
+it('names each unknown GAUTHIFY_ variable, and the one that was probably meant', () => {
+  expect(
+    unknownVariables({
+      GAUTHIFY_KEEP_QRURL: 'true',
+      GAUTHIFY_ISSUER: 'My Bank',
+      GAUTHIFY_COLOUR_OF_THE_BUTTONS: 'red',
+      PATH: '/bin',
+    }),
+  ).toEqual([
+    'GAUTHIFY_KEEP_QRURL is not a variable of the server, and is ignored; did you mean GAUTHIFY_KEEP_QR_URL?',
+    'GAUTHIFY_COLOUR_OF_THE_BUTTONS is not a variable of the server, and is ignored',
+  ]);
 });
 
 describe('a wrong value is named in one sentence', () => {

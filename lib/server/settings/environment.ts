@@ -1,11 +1,11 @@
-import { sqliteFile } from './sqlite-file.js';
-import { parseEncryptionKeys } from './parse-encryption-keys.js';
-import type {
-  GAuthifyServerOptions,
-  RealmKey,
-  WhileLocked,
-} from './server-options.js';
-import { settingsOf } from './settings.js';
+import { nearest } from '../../contract/known-options.js';
+import { parseEncryptionKeys } from './encryption-keys.js';
+import {
+  type GAuthifyServerOptions,
+  type RealmKey,
+  settingsOf,
+  type WhileLocked,
+} from './server.options.js';
 import { StartError } from './start-error.js';
 
 /** Where the program listens. */
@@ -17,10 +17,32 @@ export interface ListenOptions {
 /** An environment, as `process.env`. An empty value counts as none. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The variables of the server that start with `GAUTHIFY_`. */
+const VARIABLES = [
+  'GAUTHIFY_API_KEYS',
+  'GAUTHIFY_ENCRYPTION_KEYS',
+  'GAUTHIFY_ISSUER',
+  'GAUTHIFY_RETURN_URLS',
+  'GAUTHIFY_FRAME_ANCESTORS',
+  'GAUTHIFY_KEEP_QR_URL',
+  'GAUTHIFY_WHILE_LOCKED',
+];
+
+/** One sentence for each variable that starts with `GAUTHIFY_` and that the server does not read. */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith('GAUTHIFY_') && !VARIABLES.includes(name))
+    .map((name) => {
+      const meant = nearest(name, VARIABLES);
+      return `${name} is not a variable of the server, and is ignored${meant ? `; did you mean ${meant}?` : ''}`;
+    });
+}
+
 /**
- * The options of the server from environment variables, as the README lists them.
+ * Reads the options of the server from environment variables; an empty value
+ * counts as none.
  *
- * @throws StartError naming the first wrong variable; never with a key in it
+ * @throws StartError naming the first wrong variable; never shows a key
  */
 export function optionsFromEnvironment(
   env: Environment,
@@ -28,9 +50,7 @@ export function optionsFromEnvironment(
   const host = env.HOST || '127.0.0.1';
   const port = parsePort(env.PORT || '4000');
   const shownHost = host.includes(':') ? `[${host}]` : host;
-  const options = {
-    host,
-    port,
+  const options: GAuthifyServerOptions = {
     database: env.DATABASE_URL || 'sqlite:gauthify.sqlite',
     publicUrl:
       env.PUBLIC_URL ||
@@ -47,12 +67,11 @@ export function optionsFromEnvironment(
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
-    // Checked below.
+    // Checked by `settingsOf`.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
   };
   settingsOf(options);
-  sqliteFile(options.database);
-  return options;
+  return { host, port, ...options };
 }
 
 function list(text: string): string[] {
@@ -105,18 +124,10 @@ function parseReturnUrls(text: string): Record<string, string> {
 function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
   const { SMTP_URL: url, MAIL_FROM: from } = env;
   if (!url && !from) return undefined;
-  if (!url) throw new StartError('MAIL_FROM needs SMTP_URL beside it');
-  if (!URL.canParse(url) || !/^smtps?:$/.test(new URL(url).protocol))
-    throw new StartError(
-      'SMTP_URL must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
-    );
+  if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
   if (!from)
     throw new StartError(
-      'SMTP_URL needs MAIL_FROM beside it: the address that codes are sent from',
-    );
-  if (!/^[^\r\n@]+@[^\r\n@]+$/.test(from))
-    throw new StartError(
-      `MAIL_FROM must be an e-mail address, but is "${from}"`,
+      'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
     );
   return { url, from };
 }
