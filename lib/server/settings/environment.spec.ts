@@ -92,6 +92,10 @@ describe('a wrong value is named in one sentence', () => {
     [{ PUBLIC_URL: 'https://example.com/?a=b' }, 'PUBLIC_URL'],
     [{ DATABASE_URL: 'mysql://x' }, 'DATABASE_URL'],
     [{ DATABASE_URL: 'sqlite:' }, 'DATABASE_URL'],
+    [
+      { GAUTHIFY_WHILE_LOCKED: 'maybe' },
+      'GAUTHIFY_WHILE_LOCKED (option whileLocked) must be "error" or "false", but is "maybe"',
+    ],
     [{ GAUTHIFY_API_KEYS: 'secret-without-realm' }, 'GAUTHIFY_API_KEYS'],
     [{ GAUTHIFY_API_KEYS: 'a:short-secret' }, 'GAUTHIFY_API_KEYS'],
     [{ GAUTHIFY_API_KEYS: `a b:${'secret'.repeat(4)}` }, 'GAUTHIFY_API_KEYS'],
