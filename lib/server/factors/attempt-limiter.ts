@@ -109,13 +109,17 @@ export class AttemptLimiter {
     // `check/` answers them itself, with `false`.
     if (this.settings.whileLocked === 'false') return;
     if (typeof uniqueId !== 'string') return;
-    const user = await this.db
-      .selectFrom('users')
-      .select(['failures', 'next_attempt_at', 'wrong_codes_until'])
+    const user = await this.standings()
       .where('realm', '=', realm)
       .where('unique_id', '=', uniqueId)
       .executeTakeFirst();
     if (user) this.refuse(user);
+  }
+
+  private standings() {
+    return this.db
+      .selectFrom('users')
+      .select(['failures', 'next_attempt_at', 'wrong_codes_until']);
   }
 
   private refuse({
@@ -166,9 +170,7 @@ export class AttemptLimiter {
   }
 
   private async refuseIfWaiting(userId: string): Promise<void> {
-    const user = await this.db
-      .selectFrom('users')
-      .select(['failures', 'next_attempt_at', 'wrong_codes_until'])
+    const user = await this.standings()
       .where('id', '=', userId)
       .executeTakeFirst();
     if (!user)

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { Keyring } from '../store/keyring.js';
@@ -37,35 +38,22 @@ export class SentCodes {
     column?: 'email' | 'sms_number' | 'voice_number',
   ): Promise<string> {
     const code = randomDigits(CODE_DIGITS);
-    const row = {
-      code_hash: this.keyring.hash(subject(user.id, channel, code)),
-      expires_at: this.now() + this.settings.security.sentCodeTtlSeconds * 1000,
-      tries: 0,
-    };
-    const { numInsertedOrUpdatedRows } = await this.db
-      .insertInto('sent_codes')
-      .columns(['user_id', 'channel', 'code_hash', 'expires_at', 'tries'])
-      .expression((eb) =>
-        eb
-          .selectFrom('users')
-          .select([
-            'id',
-            eb.val(channel).as('channel'),
-            eb.val(row.code_hash).as('code_hash'),
-            eb.val(row.expires_at).as('expires_at'),
-            eb.val(row.tries).as('tries'),
-          ])
-          .where('id', '=', user.id)
-          .where('totp_secret', '=', user.totp_secret)
-          .$if(column !== undefined, (query) =>
-            query.where(column!, '=', user[column!]),
-          ),
-      )
-      .onConflict((conflict) =>
-        conflict.columns(['user_id', 'channel']).doUpdateSet(row),
-      )
-      .executeTakeFirst();
-    if (numInsertedOrUpdatedRows !== 1n)
+    const hash = this.keyring.hash(subject(user.id, channel, code));
+    const expiresAt =
+      this.now() + this.settings.security.sentCodeTtlSeconds * 1000;
+    const hasAddress = column
+      ? sql`${sql.ref(column)} = ${user[column]}`
+      : sql`true`;
+    const { numAffectedRows } = await sql`
+      insert into sent_codes (user_id, channel, code_hash, expires_at, tries)
+      select id, ${channel}, ${hash}, ${expiresAt}, 0
+      from users
+      where id = ${user.id} and totp_secret = ${user.totp_secret} and ${hasAddress}
+      on conflict (user_id, channel) do update set
+        code_hash = excluded.code_hash,
+        expires_at = excluded.expires_at,
+        tries = 0`.execute(this.db);
+    if (numAffectedRows !== 1n)
       throw new NotFoundError(
         'The user was changed or deleted while the code was being sent',
         {

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
 import {
@@ -30,23 +31,11 @@ export class Tokens {
     const now = this.now();
     const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
     await this.purge(now);
-    const { numInsertedOrUpdatedRows } = await this.db
-      .insertInto('tokens')
-      .columns(['hash', 'user_id', 'epoch', 'expires_at'])
-      .expression((eb) =>
-        eb
-          .selectFrom('users')
-          .select([
-            eb.val(sha256(token)).as('hash'),
-            'id',
-            'epoch',
-            eb.val(expiresAt).as('expires_at'),
-          ])
-          .where('id', '=', userId)
-          .where('epoch', '=', epoch),
-      )
-      .executeTakeFirst();
-    return numInsertedOrUpdatedRows === 1n ? token : undefined;
+    const { numAffectedRows } = await sql`
+      insert into tokens (hash, user_id, epoch, expires_at)
+      select ${sha256(token)}, id, epoch, ${expiresAt}
+      from users where id = ${userId} and epoch = ${epoch}`.execute(this.db);
+    return numAffectedRows === 1n ? token : undefined;
   }
 
   /** Deletes expired tokens of all users: many are never redeemed. */

@@ -2,7 +2,6 @@ import { nearest } from '../../contract/known-options.js';
 import { parseEncryptionKeys } from './encryption-keys.js';
 import {
   type GAuthifyServerOptions,
-  type RealmKey,
   settingsOf,
   type WhileLocked,
 } from './server.options.js';
@@ -55,7 +54,9 @@ export function optionsFromEnvironment(
     publicUrl:
       env.PUBLIC_URL ||
       (port === 0 ? undefined : `http://${shownHost}:${port}`),
-    apiKeys: parseApiKeys(env.GAUTHIFY_API_KEYS || ''),
+    apiKeys: pairs(env, 'GAUTHIFY_API_KEYS', ':', 'realm:key').map(
+      ([realm, key]) => ({ realm, key }),
+    ),
     encryptionKeys: env.GAUTHIFY_ENCRYPTION_KEYS
       ? parseEncryptionKeys(
           env.GAUTHIFY_ENCRYPTION_KEYS,
@@ -63,7 +64,9 @@ export function optionsFromEnvironment(
         )
       : undefined,
     issuer: env.GAUTHIFY_ISSUER || 'GAuthify',
-    returnUrls: parseReturnUrls(env.GAUTHIFY_RETURN_URLS || ''),
+    returnUrls: Object.fromEntries(
+      pairs(env, 'GAUTHIFY_RETURN_URLS', '=', 'realm=url'),
+    ),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
@@ -97,28 +100,21 @@ function parsePort(text: string): number {
   return port;
 }
 
-function parseApiKeys(text: string): RealmKey[] {
-  return list(text).map((entry) => {
-    const colon = entry.indexOf(':');
-    if (colon < 1)
+/** Reads `left` `separator` `right` entries, separated by commas. */
+function pairs(
+  env: Environment,
+  name: string,
+  separator: string,
+  form: string,
+): [string, string][] {
+  return list(env[name] || '').map((entry) => {
+    const at = entry.indexOf(separator);
+    if (at < 1)
       throw new StartError(
-        'GAUTHIFY_API_KEYS must be realm:key entries separated by commas',
+        `${name} must be ${form} entries separated by commas`,
       );
-    return { realm: entry.slice(0, colon), key: entry.slice(colon + 1) };
+    return [entry.slice(0, at), entry.slice(at + 1)];
   });
-}
-
-function parseReturnUrls(text: string): Record<string, string> {
-  return Object.fromEntries(
-    list(text).map((entry) => {
-      const equals = entry.indexOf('=');
-      if (equals < 1)
-        throw new StartError(
-          'GAUTHIFY_RETURN_URLS must be realm=url entries separated by commas',
-        );
-      return [entry.slice(0, equals), entry.slice(equals + 1)];
-    }),
-  );
 }
 
 function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {

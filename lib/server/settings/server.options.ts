@@ -1,5 +1,4 @@
-import type { Channel } from '../../contract/channel.js';
-import { CHANNELS } from '../../contract/channel.js';
+import { type Channel, CHANNELS } from '../../contract/channel.js';
 import { refuseUnknownOptions } from '../../contract/known-options.js';
 import { type EncryptionKey, checkEncryptionKeys } from './encryption-keys.js';
 import {

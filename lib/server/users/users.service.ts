@@ -91,10 +91,7 @@ export class UsersService {
     limit: number,
     offset: number,
   ): Promise<UserRow[]> {
-    return this.db
-      .selectFrom('users')
-      .selectAll()
-      .where('realm', '=', realm)
+    return this.inRealm(realm)
       .$if(last !== undefined, (query) =>
         query.where((eb) =>
           eb(
@@ -111,15 +108,16 @@ export class UsersService {
       .execute();
   }
 
+  private inRealm(realm: string) {
+    return this.db.selectFrom('users').selectAll().where('realm', '=', realm);
+  }
+
   private byUniqueId(
     realm: string,
     after: string,
     limit: number,
   ): Promise<UserRow[]> {
-    return this.db
-      .selectFrom('users')
-      .selectAll()
-      .where('realm', '=', realm)
+    return this.inRealm(realm)
       .where('unique_id', '>', after)
       .orderBy('unique_id')
       .limit(limit)
@@ -129,10 +127,7 @@ export class UsersService {
   /** @throws NotFoundError */
   async get(realm: string, uniqueId: string): Promise<UserRow> {
     return found(
-      await this.db
-        .selectFrom('users')
-        .selectAll()
-        .where('realm', '=', realm)
+      await this.inRealm(realm)
         .where('unique_id', '=', uniqueId)
         .executeTakeFirst(),
     );
