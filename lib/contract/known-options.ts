@@ -28,7 +28,10 @@ export function refuseUnknownOptions(
 }
 
 /** The known name most like a misspelled one; `undefined` if none is like it. */
-function nearest(name: string, known: readonly string[]): string | undefined {
+export function nearest(
+  name: string,
+  known: readonly string[],
+): string | undefined {
   const distances = known
     .map((it) => ({ name: it, distance: distanceOf(name, it) }))
     .sort((a, b) => a.distance - b.distance);

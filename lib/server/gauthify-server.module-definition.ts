@@ -2,7 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import { MOUNT_PATH, STANDALONE, toMountPath } from './settings/mount-path.js';
 import { HomeController } from './pages/home.controller.js';
-import type { GAuthifyServerOptions } from './settings/server-options.js';
+import type { GAuthifyServerOptions } from './settings/server.options.js';
 
 export const {
   ConfigurableModuleClass,
@@ -16,30 +16,33 @@ export const {
     /** Where the API is mounted: `gauthify` is `/gauthify/v1/`. @default the root */
     path?: string | undefined;
     /**
-     * The application serves nothing else: every unknown path is answered with
-     * the envelope, and `/` says what this server is. @default false
+     * Whether the application serves nothing else: every unknown path is answered
+     * with the envelope, and `/` says what this server is. @default false
      */
     standalone?: boolean | undefined;
-  }>({}, (definition, { path, standalone }) => {
-    const mountPath = toMountPath(path);
-    return {
-      ...definition,
-      imports: [
-        ...(definition.imports ?? []),
-        ...(mountPath
-          ? [
-              RouterModule.register([
-                { path: mountPath, module: definition.module },
-              ]),
-            ]
-          : []),
-      ],
-      controllers: standalone ? [HomeController] : [],
-      providers: [
-        ...(definition.providers ?? []),
-        { provide: MOUNT_PATH, useValue: mountPath },
-        { provide: STANDALONE, useValue: standalone === true },
-      ],
-    };
-  })
+  }>(
+    { path: undefined, standalone: undefined },
+    (definition, { path, standalone }) => {
+      const mountPath = toMountPath(path);
+      return {
+        ...definition,
+        imports: [
+          ...(definition.imports ?? []),
+          ...(mountPath
+            ? [
+                RouterModule.register([
+                  { path: mountPath, module: definition.module },
+                ]),
+              ]
+            : []),
+        ],
+        controllers: standalone ? [HomeController] : [],
+        providers: [
+          ...(definition.providers ?? []),
+          { provide: MOUNT_PATH, useValue: mountPath },
+          { provide: STANDALONE, useValue: standalone === true },
+        ],
+      };
+    },
+  )
   .build();

@@ -1,50 +1,51 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import type { Channel } from '../contract/channel.js';
 import { ApiKeyGuard } from './v1/api-key.guard.js';
 import { ApiKeysService } from './realms/api-keys.service.js';
 import { CodesController } from './v1/codes.controller.js';
-import { HttpWire } from './v1/http-wire.js';
+import { V1Compatibility } from './v1/v1-compatibility.js';
 import { ServiceController } from './v1/service.controller.js';
 import { UsersController } from './v1/users.controller.js';
 import { CLOCK } from './settings/clock.js';
-import { Attempts } from './factors/attempts.js';
+import { AttemptLimiter } from './factors/attempt-limiter.js';
 import { CheckService } from './factors/check.service.js';
 import { SentCodes } from './factors/sent-codes.js';
 import { Tokens } from './factors/tokens.js';
-import { DatabaseLifecycle } from './store/database-lifecycle.js';
 import { createKeyring } from './store/create-keyring.js';
 import { Keyring } from './store/keyring.js';
-import { openDatabase } from './store/open-database.js';
+import { DatabaseLifecycle, openDatabase } from './store/database.js';
 import { DATABASE } from './store/schema.js';
+import { UserSecrets } from './store/user-secrets.js';
 import { DeliveryService } from './delivery/delivery.service.js';
 import { Outbox } from './delivery/outbox.js';
 import { SendAllowance } from './delivery/send-allowance.js';
-import { SENDERS } from './settings/sender.interface.js';
-import { createSenders } from './delivery/create-senders.js';
+import { type Sender, SENDERS } from './settings/sender.interface.js';
+import { SmtpSender } from './delivery/smtp-sender.js';
 import {
   type ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   GAUTHIFY_SERVER_OPTIONS,
   type OPTIONS_TYPE,
 } from './gauthify-server.module-definition.js';
-import { KeptAnswers } from './store/kept-answers.js';
+import { IdempotencyStore } from './store/idempotency-store.js';
 import { PagesController } from './pages/pages.controller.js';
 import { QrImages } from './pages/qr-images.js';
-import type { GAuthifyServerOptions } from './settings/server-options.js';
 import {
+  type GAuthifyServerOptions,
   SERVER_SETTINGS,
-  settingsOf,
   type ServerSettings,
-} from './settings/settings.js';
+  settingsOf,
+} from './settings/server.options.js';
 import { Links } from './users/links.js';
 import { UserView } from './users/user-view.js';
 import { UsersService } from './users/users.service.js';
 
 /**
- * A GAuthify v1 server in a Nest application, on Express or Fastify: the API at
- * `{path}/v1/`, and the pages its users link to below it.
+ * A GAuthify v1 server in a Nest application, on Express or Fastify: the API and
+ * the users' pages, at `{path}/v1/`.
  *
- * `path` mounts it elsewhere than at the root. A global prefix of the
- * application must exclude these routes (`exclude: ['v1/{*path}']`).
+ * `path` mounts it elsewhere than at the root. A global prefix of the application
+ * must exclude its routes (`exclude: ['v1/{*path}']`).
  */
 @Module({
   controllers: [
@@ -77,18 +78,27 @@ import { UsersService } from './users/users.service.js';
     {
       provide: SENDERS,
       inject: [GAUTHIFY_SERVER_OPTIONS, Outbox],
-      useFactory: createSenders,
+      // Without a sender of its own, a channel goes to the outbox.
+      useFactory: (
+        { senders, smtp }: GAuthifyServerOptions,
+        outbox: Outbox,
+      ): Record<Channel, Sender> => ({
+        email: senders?.email ?? (smtp ? new SmtpSender(smtp) : outbox),
+        sms: senders?.sms ?? outbox,
+        voice: senders?.voice ?? outbox,
+      }),
     },
     DatabaseLifecycle,
-    HttpWire,
-    KeptAnswers,
+    V1Compatibility,
+    IdempotencyStore,
     ApiKeyGuard,
     ApiKeysService,
+    UserSecrets,
     UsersService,
     UserView,
     Links,
     QrImages,
-    Attempts,
+    AttemptLimiter,
     CheckService,
     SentCodes,
     Tokens,
@@ -99,12 +109,12 @@ import { UsersService } from './users/users.service.js';
   exports: [Outbox, ApiKeysService],
 })
 export class GAuthifyServerModule extends ConfigurableModuleClass {
-  /** The server with these options. A wrong one stops the application with a `StartError`. */
+  /** The server with these options. @throws StartError at start if an option is unknown or wrong */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
     return super.forRoot(options);
   }
 
-  /** The server with options that are made at start: `imports`, `inject`, and `useFactory`, `useClass` or `useExisting`. */
+  /** The server with options made at start: `imports`, `inject`, and `useFactory`, `useClass` or `useExisting`. */
   static override forRootAsync(
     options: typeof ASYNC_OPTIONS_TYPE,
   ): DynamicModule {

@@ -1,14 +1,14 @@
 export { GAuthifyServerModule } from './gauthify-server.module.js';
+export type { EncryptionKey } from './settings/encryption-keys.js';
 export type {
-  EncryptionKey,
   GAuthifyServerOptions,
   RealmKey,
   WhileLocked,
-} from './settings/server-options.js';
+} from './settings/server.options.js';
 export {
   SECURITY_DEFAULTS,
   type SecurityOptions,
-} from './settings/security-options.js';
+} from './settings/security.options.js';
 export { StartError } from './settings/start-error.js';
 export { ApiKeysService } from './realms/api-keys.service.js';
 export { type Channel, CHANNELS } from '../contract/channel.js';

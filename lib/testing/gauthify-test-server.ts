@@ -3,7 +3,7 @@ import type { INestApplication } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import type { OutboxMessage } from '../server/delivery/outbox.js';
 import { missingPackage } from '../server/cli/missing-package.js';
-import type { GAuthifyServerOptions } from '../server/settings/server-options.js';
+import type { GAuthifyServerOptions } from '../server/settings/server.options.js';
 
 /** Options of {@link GAuthifyTestServer.start}. */
 export interface GAuthifyTestServerOptions extends Omit<
@@ -15,9 +15,8 @@ export interface GAuthifyTestServerOptions extends Omit<
 }
 
 /**
- * A real GAuthify server for the tests of whoever uses GAuthify: HTTP on a free
- * port of 127.0.0.1, a database in memory, a clock that is turned by hand, and
- * every message in an outbox.
+ * A real GAuthify server for tests: HTTP on a free port of 127.0.0.1, a database
+ * in memory, a clock that the test sets, and every message in an outbox.
  *
  * @example
  * const gauthify = await GAuthifyTestServer.start();
@@ -28,20 +27,20 @@ export interface GAuthifyTestServerOptions extends Omit<
  */
 export class GAuthifyTestServer {
   private constructor(
-    /** The server's application, for what is not here. */
+    /** The Nest application of the server, for everything else. */
     readonly app: INestApplication,
-    /** Ends in `/v1/`. */
+    /** Base URL of the API; ends in `/v1/`. */
     readonly accessPoint: string,
-    /** Of the realm `test`. */
+    /** API key of the realm `test`. */
     readonly apiKey: string,
     private readonly clock: { offsetMs: number },
     private readonly loaded: LoadedServer,
   ) {}
 
   /**
-   * Starts a server. Several run side by side, each with its own users.
+   * Starts a server. Several can run at the same time, each with its own users.
    *
-   * @throws Error naming the packages to install where one is missing
+   * @throws Error naming the packages to install if one is missing
    */
   static async start({
     adapter,
@@ -72,7 +71,7 @@ export class GAuthifyTestServer {
     return Date.now() + this.clock.offsetMs;
   }
 
-  /** Turns the server's clock forward: codes expire, waits end. */
+  /** Moves the server's clock forward: codes expire, waits end. */
   advance(seconds: number): void {
     this.clock.offsetMs += seconds * 1000;
   }
@@ -81,7 +80,7 @@ export class GAuthifyTestServer {
    * The code an authenticator app shows for a secret.
    *
    * @param key the user's `key`, base32
-   * @param stepsAhead 0: now, by the server's clock; 1: the one after that
+   * @param stepsAhead 0 for the current step of the server's clock, 1 for the next
    */
   totp(key: string, stepsAhead = 0): string {
     const { Secret, stepAt, totpCode } = this.loaded;
@@ -89,12 +88,12 @@ export class GAuthifyTestServer {
     return totpCode(secret, stepAt(this.now()) + stepsAhead);
   }
 
-  /** The messages sent so far, newest first. */
+  /** The last 100 messages, newest first. */
   get outbox(): OutboxMessage[] {
     return this.app.get(this.loaded.Outbox).messages();
   }
 
-  /** The code in the newest message, or in the newest to `to`. */
+  /** The code in the newest message, or in the newest one to `to`. @throws Error if there is none */
   lastCode(to?: string): string {
     const message = this.outbox.find(
       (candidate) => to === undefined || candidate.to === to,
@@ -104,7 +103,7 @@ export class GAuthifyTestServer {
     return code.replaceAll(', ', '');
   }
 
-  /** Stops the server and forgets its users. */
+  /** Stops the server and deletes its users. */
   async close(): Promise<void> {
     await this.app.close();
   }
@@ -112,7 +111,7 @@ export class GAuthifyTestServer {
 
 type LoadedServer = Awaited<ReturnType<typeof load>>;
 
-/** What needs optional peers of the package: loaded here, so that a missing one can be named. */
+/** Loads what needs optional peers of the package, so that an error can name a missing one. */
 async function load() {
   const { Secret } = await import('otpauth');
   const { stepAt, totpCode } = await import('../server/factors/otp.js');

@@ -58,7 +58,7 @@ const ALLOWED: Record<string, string[]> = {
     'server/settings',
     'contract',
   ],
-  'server/cli': ['server', 'server/v1', 'server/store'],
+  'server/cli': ['server', 'server/v1', 'server/store', 'server/settings'],
   testing: [
     'server',
     'server/cli',

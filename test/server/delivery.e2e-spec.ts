@@ -140,7 +140,7 @@ describe('a message of which nobody knows whether it was delivered', () => {
         status: 500,
         body: {
           error_code: 'delivery_unknown',
-          error_message: 'The email may have been delivered, or not',
+          error_message: 'The email may or may not have been delivered',
         },
       });
     expect(mail.mails).toHaveLength(1);

@@ -157,7 +157,7 @@ describe('wrong codes in any 24 hours', () => {
     const seconds = Number(refused.headers.get('retry-after'));
     expect(seconds).toBeGreaterThan(60);
     expect(refused.body.error_message).toBe(
-      `Too many wrong codes: wait ${seconds} seconds before the next`,
+      `Too many wrong codes: wait ${seconds} seconds before the next attempt`,
     );
     server.advance(seconds - 3);
     expect((await guess(jane)).status).toBe(402);
@@ -229,6 +229,6 @@ it('says the seconds of a wait in its sentence', async () => {
   }
   const { headers, body } = await guess(jane);
   expect(body.error_message).toBe(
-    `Too many wrong codes: wait ${headers.get('retry-after')} seconds before the next`,
+    `Too many wrong codes: wait ${headers.get('retry-after')} seconds before the next attempt`,
   );
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
-import { openDatabase } from '../../lib/server/store/open-database.js';
+import { openDatabase } from '../../lib/server/store/database.js';
 
 let folder: string;
 beforeEach(() => {

@@ -32,7 +32,7 @@ describe.each(ADAPTERS)('qr_url on %s', (name) => {
     expect(gone.headers.get('cache-control')).toBe('no-store');
     expect(gone.headers.get('content-type')).toMatch(/^text\/plain/);
     expect(await gone.text()).toBe(
-      'This QR code was used, and is not shown again.',
+      'This QR code has been used, and is not shown again.',
     );
   });
 

@@ -65,7 +65,7 @@ describe('a refusal', () => {
     server.advance(5);
     const { headers, body } = await send(jane);
     expect(body.error_message).toBe(
-      `Too many messages: wait ${headers.get('retry-after')} seconds before the next`,
+      `Too many messages: wait ${headers.get('retry-after')} seconds before the next message`,
     );
     expect(headers.get('retry-after')).toBe('25');
   });

@@ -7,16 +7,17 @@ import { missingPackage } from './missing-package.js';
 
 const USAGE = `Usage: gauthify-server [--help] [--version]
 
-A self-hosted GAuthify v1 server. It takes its settings from the environment:
+A self-hosted GAuthify v1 server. Environment variables configure it:
 
   HOST, PORT                 where it listens (127.0.0.1, 4000)
   PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
   DATABASE_URL               sqlite:<file> or sqlite::memory: (sqlite:gauthify.sqlite)
-  GAUTHIFY_API_KEYS          realm:key, separated by commas (one is made at first start)
+  GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
   GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the database)
   GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
   GAUTHIFY_RETURN_URLS       realm=url, separated by commas (none)
   GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
+  GAUTHIFY_KEEP_QR_URL       true: qr_url still shows the secret after its first right code (false)
   GAUTHIFY_WHILE_LOCKED      what check/ answers while a user is locked: error or false (error)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
 `;
@@ -36,13 +37,16 @@ async function serve(): Promise<void> {
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
+  const { unknownVariables } = await import('../settings/environment.js');
   const { keyFileOf } = await import('../store/key-file.js');
+  for (const sentence of unknownVariables(process.env))
+    process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
   const { host, port, ...options } = optionsFromEnvironment(process.env);
   const app = await NestFactory.create<NestFastifyApplication>(
     GAuthifyServerModule.forRoot({ ...options, standalone: true }),
     await createFastifyAdapter(),
-    // What is logged until it runs is kept back, and dropped where it does not
-    // start: what stops it is told below, in one sentence.
+    // Logs are held back until the server runs, and dropped if it does not start:
+    // then one sentence below says why.
     { abortOnError: false, bufferLogs: true, autoFlushLogs: false },
   );
   app.enableShutdownHooks();
@@ -65,16 +69,16 @@ async function serve(): Promise<void> {
     : keyFileOf(options.database!);
   if (keyFile !== undefined)
     print(
-      `Encryption key in ${keyFile}: back it up apart from the database, which cannot be read without it`,
+      `Encryption key in ${keyFile}: back it up, apart from the database: its secrets cannot be read without the key`,
     );
   if (firstKey !== undefined) {
-    print(`API key of realm "default", shown this once: ${firstKey}`);
+    print(`API key of realm "default", shown only this once: ${firstKey}`);
     return;
   }
   const realms = await apiKeys.storedRealms();
   if (realms.length > 0)
     print(
-      `API keys exist for realm ${realms.join(', ')}; a key is shown only once, when it is made. Lost it? Add one of 16 or more characters: GAUTHIFY_API_KEYS=${realms[0]}:<key>`,
+      `API keys exist for realm ${realms.join(', ')}; a key is shown only once, when it is created. If it is lost, add a key of 16 or more characters: GAUTHIFY_API_KEYS=${realms[0]}:<key>`,
     );
 }
 
@@ -106,16 +110,16 @@ main().catch((error: unknown) => {
   process.exit(1);
 });
 
-/** One sentence for what stops the program; the stack only for what nobody foresaw. */
+/** One sentence for an expected error; the stack for any other. */
 function sentenceOf(error: unknown): string {
   const { name, code, message, stack, port } =
     error as NodeJS.ErrnoException & { port?: number };
   if (name === 'StartError') return message;
   if (code === 'EADDRINUSE')
-    return `PORT ${port} is in use: stop what listens there, or set another PORT`;
+    return `PORT ${port} is in use: stop the program that listens there, or set another PORT`;
   if (code === 'EACCES')
-    return `PORT ${port} may not be opened by this user: set one above 1023`;
+    return `PORT ${port} may not be opened by this user: set a PORT above 1023`;
   if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL')
-    return 'HOST is not an address of this machine';
+    return `HOST must be an address of this machine, but is "${process.env.HOST}"`;
   return missingPackage(error, 'The server') ?? stack ?? message;
 }

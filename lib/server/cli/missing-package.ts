@@ -1,4 +1,4 @@
-/** Packages the server needs and the client does not, as they are installed: peers that npm leaves to the user. */
+/** Optional peers that the server needs and the client does not, with the arguments of `npm install`. */
 const NEEDED: Readonly<Record<string, string>> = {
   kysely: 'kysely@0.28',
   'better-sqlite3': 'better-sqlite3@12',
@@ -9,10 +9,10 @@ const NEEDED: Readonly<Record<string, string>> = {
 };
 
 /**
- * One sentence for a package that could not be loaded because it is not
- * installed; `undefined` for any other error.
+ * One sentence about a package that is not installed; `undefined` for any other
+ * error.
  *
- * @param who what needs it
+ * @param who needs the package
  */
 export function missingPackage(
   error: unknown,
@@ -22,7 +22,7 @@ export function missingPackage(
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND')
     return undefined;
   const name = /(?:package|module) '([^']+)'/.exec(message)?.[1];
-  // One that another package misses, or a file: only the cause is known.
+  // A file, or a dependency of another package: this list has no advice for it.
   if (name === undefined || !(name in NEEDED)) return undefined;
   return `${who} needs the package ${name}, which is not installed: run npm install ${Object.values(NEEDED).join(' ')}`;
 }

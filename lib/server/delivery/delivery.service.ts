@@ -4,7 +4,10 @@ import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { SentCodes } from '../factors/sent-codes.js';
 import type { UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import type { Channel } from '../../contract/channel.js';
 import { messageText } from './message-text.js';
 import { SendAllowance } from './send-allowance.js';
@@ -20,10 +23,10 @@ const ADDRESS_COLUMN = {
   voice: 'voice_number',
 } as const;
 
-/** Code of the error of a message that may have been delivered, or not. */
+/** `errorCode` of a message that may or may not have been delivered. */
 export const DELIVERY_UNKNOWN = 'delivery_unknown';
 
-/** Sends a user a code. */
+/** Sends codes to users. */
 @Injectable()
 export class DeliveryService {
   private readonly logger = new Logger(DeliveryService.name);
@@ -36,12 +39,14 @@ export class DeliveryService {
   ) {}
 
   /**
-   * @param address where to send; the user's own where there is none
-   * @throws ParameterError where there is no address
-   * @throws RateLimitError where too much was sent
-   * @throws NotFoundError where the user was deleted, or changed in what counts, meanwhile
-   * @throws ServerError where the message could not be handed over; the allowance is given back, unless
-   *   nobody knows whether it was ({@link DELIVERY_UNKNOWN})
+   * Sends a new code.
+   *
+   * @param address the destination; if there is none, the user's own
+   * @throws ParameterError if there is no destination
+   * @throws RateLimitError if a send limit is reached
+   * @throws NotFoundError if the user was deleted or reset, or their address changed, in the meantime
+   * @throws ServerError if the message could not be handed over; it then does not count against
+   *   the limits, unless it may have been delivered ({@link DELIVERY_UNKNOWN})
    */
   async send(
     user: UserRow,
@@ -77,13 +82,13 @@ export class DeliveryService {
     } catch (error) {
       const isUnknown = error instanceof DeliveryUnknownError;
       if (!isUnknown) await this.allowance.giveBack(allowed);
-      // Nothing was handed to a sender.
+      // Thrown before a sender was called.
       if (error instanceof NotFoundError) throw error;
-      // The message of the error may hold the address, or what the server said of it.
+      // Only codes are logged: the error's message may hold the address.
       const { code, responseCode } = ((isUnknown ? error.cause : error) ??
         {}) as Record<string, unknown>;
       const outcome = isUnknown
-        ? 'may have been delivered, or not'
+        ? 'may or may not have been delivered'
         : 'could not be delivered';
       this.logger.error(
         `A code by ${channel} ${outcome}: ${[code, responseCode].filter(Boolean).join(' ') || 'unknown error'}`,

@@ -1,6 +1,6 @@
 import type { Channel } from '../../contract/channel.js';
 
-/** What a user reads, or hears, about a code. */
+/** The text that a user reads or hears with a code. */
 export function messageText(
   channel: Channel,
   issuer: string,
@@ -10,7 +10,7 @@ export function messageText(
   const subject = `Your ${issuer} verification code`;
   const minutes = Math.max(1, Math.round(ttlSeconds / 60));
   if (channel === 'voice') {
-    // Read digit by digit, and twice: nobody writes down a code at first hearing.
+    // Read digit by digit, and twice: few people can write down a code the first time.
     const spoken = [...code].join(', ');
     return {
       subject,

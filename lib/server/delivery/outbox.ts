@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import type { Message, Sender } from '../settings/sender.interface.js';
 
-/** A message that was kept instead of sent. */
+/** A message that was stored instead of sent. */
 export interface OutboxMessage extends Message {
   /** ISO 8601, UTC. */
   sentAt: string;
@@ -11,8 +11,8 @@ export interface OutboxMessage extends Message {
 const CAPACITY = 100;
 
 /**
- * Keeps the last 100 messages in memory, for channels nothing is configured
- * for: development, tests, and a server that is being set up.
+ * Keeps the last 100 messages in memory, for channels without a sender: in
+ * development, in tests, and while a server is being set up.
  */
 @Injectable()
 export class Outbox implements Sender {

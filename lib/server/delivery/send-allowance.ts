@@ -2,19 +2,21 @@ import { Inject, Injectable } from '@nestjs/common';
 import { sql, type Transaction } from 'kysely';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { inSeconds } from '../factors/in-seconds.js';
+import { inSeconds } from '../factors/wait-text.js';
 import { Keyring } from '../store/keyring.js';
 import { DATABASE, type Database, type Schema } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import type { Channel } from '../../contract/channel.js';
-import { mailboxOf } from './mailbox-of.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A message that was allowed; {@link SendAllowance.giveBack} takes it back. */
+/** A message that was counted; {@link SendAllowance.giveBack} undoes it. */
 export type Allowed = readonly { subject: string; number: number }[];
 
-/** At most `max` messages of a subject in any `windowMs`, each `spacingMs` after the one before. */
+/** At most `max` messages of a subject in any `windowMs`, at least `spacingMs` apart. */
 interface Limit {
   subject: string;
   max: number;
@@ -23,8 +25,8 @@ interface Limit {
 }
 
 /**
- * Bounds the messages a user can be sent and an address can get: text messages
- * and calls cost money, and a flood of them is an attack of its own.
+ * Limits the messages sent to a user and to an address: text messages and calls
+ * cost money, and a flood of them is itself an attack.
  */
 @Injectable()
 export class SendAllowance {
@@ -36,20 +38,20 @@ export class SendAllowance {
   ) {}
 
   /**
-   * Takes one message of each allowance, or of none: the user's of the channel,
-   * the user's of the day, and the destination's.
+   * Counts one message against three limits, or against none of them: the user's of
+   * the channel, the user's of the day, and the destination's.
    *
-   * @throws RateLimitError where one of them is used up
+   * @throws RateLimitError if one of them is reached
    */
   async take(userId: string, channel: Channel, to: string): Promise<Allowed> {
     const limits = this.limits(userId, channel, to);
-    // Read first: whoever has to wait costs no write.
+    // Read first: refusing costs no write.
     await this.refuse(limits);
     await this.forgetOld();
     try {
       return await this.db.transaction().execute(async (trx) => {
         const allowed = [];
-        // Always in this order, so that two transactions cannot wait for each other.
+        // Always in the same order, so that two transactions cannot deadlock.
         for (const limit of limits)
           allowed.push({
             subject: limit.subject,
@@ -59,13 +61,13 @@ export class SendAllowance {
       });
     } catch (error) {
       if (!(error instanceof UsedUp)) throw error;
-      // Another message came first.
+      // Another message was faster.
       await this.refuse(limits);
       throw tooMany(1);
     }
   }
 
-  /** For a message that could not be delivered. */
+  /** Uncounts a message that could not be delivered. */
   async giveBack(allowed: Allowed): Promise<void> {
     for (const { subject, number } of allowed)
       await this.db
@@ -93,7 +95,7 @@ export class SendAllowance {
         spacingMs: 0,
       },
       {
-        // The address itself is not kept: it may be one that is not the user's.
+        // Not the address itself: it may not be the user's.
         subject: this.keyring.hash(`destination\n${channel}\n${destination}`),
         ...often,
       },
@@ -112,15 +114,15 @@ export class SendAllowance {
   }
 
   /**
-   * One insert that selects nothing where the allowance is used up. Two at the
-   * same moment compute the same number, and the primary key lets one in.
+   * One insert that selects nothing if the limit is reached. Two simultaneous ones
+   * compute the same number, and the primary key admits one of them.
    */
   private async takeOne(
     trx: Transaction<Schema>,
     { subject, max, windowMs, spacingMs }: Limit,
   ): Promise<number> {
     const now = this.now();
-    // Numbered over all rows, also those of before the window, which are not purged yet.
+    // Numbered over all rows, including those that are older than the window.
     const inserted = await sql<{ number: number }>`
       insert into sends (subject, number, sent_at)
       select ${subject}, coalesce(max(number), 0) + 1, ${now}
@@ -135,7 +137,7 @@ export class SendAllowance {
     return row.number;
   }
 
-  /** @throws RateLimitError that says when all the limits allow the next one */
+  /** @throws RateLimitError with the time after which all limits allow another message */
   private async refuse(limits: Limit[]): Promise<void> {
     const now = this.now();
     let nextAt = now;
@@ -162,7 +164,23 @@ class UsedUp extends Error {}
 
 function tooMany(seconds: number): RateLimitError {
   return new RateLimitError(
-    `Too many messages: wait ${inSeconds(seconds)} before the next`,
+    `Too many messages: wait ${inSeconds(seconds)} before the next message`,
     { errorCode: 'too_many_sends', retryAfterSeconds: seconds },
   );
+}
+
+/**
+ * The mailbox of an e-mail address, so that its spellings share one limit: case
+ * and a `+tag` are ignored [RFC 5233], and so are dots at Gmail, which ignores
+ * them. At a provider that treats tags differently, two people share a limit,
+ * never a code.
+ */
+function mailboxOf(address: string): string {
+  const lower = address.toLowerCase();
+  const at = lower.lastIndexOf('@');
+  const domain = lower.slice(at + 1);
+  const local = lower.slice(0, at).split('+', 1)[0]!;
+  return domain === 'gmail.com' || domain === 'googlemail.com'
+    ? `${local.replaceAll('.', '')}@gmail.com`
+    : `${local}@${domain}`;
 }

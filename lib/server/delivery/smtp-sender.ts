@@ -6,19 +6,20 @@ import {
   type Sender,
 } from '../settings/sender.interface.js';
 
-/** Below the 5 s after which a client gives an attempt up: it then learns what happened. */
+/** Below the 5 s after which a client abandons an attempt, so that the client still gets the answer. */
 const TIMEOUT_MS = 4_000;
-/** A mail server that takes 200 ms a message gets 50 of them a second. */
+/** With a mail server that takes 200 ms per message, 50 messages a second. */
 const MAX_CONNECTIONS = 10;
 
 /**
  * Delivers e-mail through a mail server, each message over a connection of its own.
  *
- * A message has `timeoutMs` from `send()` to receipt. It may spend half of that
- * waiting for a connection: a conversation that begins later would likely be cut
- * off, and nobody would know whether it was delivered. At the deadline its socket is destroyed, whatever the mail server is still
- * saying: one that answers a byte a second holds at most `maxConnections`
- * sockets, and none past the deadline.
+ * A message has `timeoutMs` from `send()` to the mail server's receipt, and waits
+ * for a free connection half of that at most: a conversation that starts later
+ * would probably be cut off, and it would be unknown whether the message was
+ * delivered. At the deadline the socket is destroyed, even if the mail server is
+ * still writing: one that sends a byte a second holds at most `maxConnections`
+ * sockets, and none after the deadline.
  */
 export class SmtpSender implements Sender {
   private open = 0;
@@ -30,7 +31,7 @@ export class SmtpSender implements Sender {
     private readonly maxConnections = MAX_CONNECTIONS,
   ) {}
 
-  /** @throws DeliveryUnknownError where the conversation began, and ended without a receipt */
+  /** @throws DeliveryUnknownError if the conversation began and ended without a receipt */
   async send(message: Message): Promise<void> {
     const deadline = AbortSignal.timeout(this.timeoutMs);
     await this.waitForPlace();
@@ -51,7 +52,7 @@ export class SmtpSender implements Sender {
       if (!isConnected || isUnsent(error as SmtpError)) throw error;
       throw new DeliveryUnknownError('No receipt', { cause: error });
     }
-    // After a receipt the two say goodbye, until the deadline at the latest.
+    // After the receipt, QUIT may take until the deadline.
   }
 
   private async converse(
@@ -70,11 +71,11 @@ export class SmtpSender implements Sender {
       } as object,
       { from },
     );
-    // An object, not a string: a string would be parsed as an address list.
+    // An object: a string would be parsed as a list of addresses.
     await transport.sendMail({ to: { name: '', address: to }, subject, text });
   }
 
-  /** Rejects once half of the time is over; nothing was sent then. */
+  /** Rejects after half of the time; nothing has been sent then. */
   private async waitForPlace(): Promise<void> {
     if (this.open < this.maxConnections) {
       this.open += 1;
@@ -93,7 +94,7 @@ export class SmtpSender implements Sender {
     });
   }
 
-  /** The place of a closed connection goes to whoever waited longest. */
+  /** Gives the place of a closed connection to the message that has waited longest. */
   private freePlace(): void {
     const [next] = this.waiting;
     if (next) {
@@ -111,7 +112,7 @@ interface SmtpError extends NodeJS.ErrnoException {
 const smtpError = (code: string): SmtpError =>
   Object.assign(new Error('Not sent in time'), { code });
 
-/** Nodemailer's hook for a socket of ours: it closes its own only when the mail server lets it. */
+/** Makes nodemailer use our socket: it destroys its own sockets only if the mail server cooperates. */
 function connectorOf(socket: Socket) {
   return (
     { host, port, secure }: { host: string; port?: number; secure?: boolean },
@@ -124,7 +125,7 @@ function connectorOf(socket: Socket) {
   };
 }
 
-/** Whether the mail server surely has no message: it said no, or was never asked. */
+/** Whether the message was certainly not sent: the mail server refused it, or never got it. */
 function isUnsent({ responseCode, timeoutType, code }: SmtpError): boolean {
   return (
     responseCode !== undefined ||

@@ -4,22 +4,23 @@ import {
   normalizeAuthCode,
 } from '../../contract/dto/auth-code.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { Keyring } from '../store/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
-import { openOtpSecret, openTotpSecret } from '../store/user-secrets.js';
-import { Attempts } from './attempts.js';
-import type { Accepted } from './accepted.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import { UserSecrets } from '../store/user-secrets.js';
+import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
 import { matchTotp, ONE_TIME_PASS_DIGITS, oneTimePass } from './otp.js';
 import { constantTimeEqual } from '../store/random.js';
 import { SentCodes } from './sent-codes.js';
 
 /**
- * The one place that decides "authenticated".
+ * Decides "authenticated"; nothing else does.
  *
- * Every kind of code is accepted by a compare-and-set: the statement that uses
- * the code up is the one that says whether it was still there to use. Of any
- * number of requests with the same code, on any number of instances, one wins.
+ * Every kind of code is accepted by a compare-and-set: the statement that marks
+ * the code as used also tells whether it was still unused. Of any number of
+ * requests with the same code, on any number of instances, one succeeds.
  */
 @Injectable()
 export class CheckService {
@@ -27,18 +28,18 @@ export class CheckService {
     @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
-    private readonly keyring: Keyring,
-    private readonly attempts: Attempts,
+    private readonly secrets: UserSecrets,
+    private readonly attempts: AttemptLimiter,
     private readonly sentCodes: SentCodes,
   ) {}
 
   /**
-   * Checks what a user typed, and uses it up.
+   * Checks a code as the user typed it, and marks a right one as used.
    *
-   * @returns what was accepted; `null` where the code was wrong, used or expired
-   * @throws RateLimitError where the user has to wait: the code is not looked at
+   * @returns `null` if the code is wrong, used or expired
+   * @throws RateLimitError if the user has to wait or is locked: the code is not compared
    */
-  async check(userId: string, typed: string): Promise<Accepted | null> {
+  async check(userId: string, typed: string): Promise<AcceptedCode | null> {
     const user = await this.attempts.reserve(userId);
     if (!isPossibleAuthCode(typed)) return null;
     const code = normalizeAuthCode(typed);
@@ -52,9 +53,9 @@ export class CheckService {
   private async useTotp(
     user: UserRow,
     code: string,
-  ): Promise<Accepted | undefined> {
+  ): Promise<AcceptedCode | undefined> {
     const step = matchTotp(
-      openTotpSecret(this.keyring, user),
+      this.secrets.totp(user),
       code,
       this.now(),
       this.settings.security.totpWindowSteps,
@@ -65,7 +66,7 @@ export class CheckService {
       .set({ last_step: step, enrolled: 1, ...this.attempts.forgiveAll() })
       .where('id', '=', user.id)
       .where('last_step', '<', step)
-      // The secret the code was compared with: `reset_key` may just have replaced it.
+      // `reset_key` may have replaced the secret since the comparison.
       .where('totp_secret', '=', user.totp_secret)
       .returning('epoch')
       .executeTakeFirst();
@@ -75,11 +76,8 @@ export class CheckService {
   private async useOneTimePass(
     user: UserRow,
     code: string,
-  ): Promise<Accepted | null> {
-    const expected = oneTimePass(
-      openOtpSecret(this.keyring, user),
-      user.otp_counter,
-    );
+  ): Promise<AcceptedCode | null> {
+    const expected = oneTimePass(this.secrets.otp(user), user.otp_counter);
     if (!constantTimeEqual(code, expected)) return null;
     const row = await this.db
       .updateTable('users')

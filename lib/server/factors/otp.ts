@@ -3,12 +3,12 @@ import { arrayBuffer } from '../store/random.js';
 
 /** Digits of a TOTP code and of a sent code. */
 export const CODE_DIGITS = 6;
-/** Digits of a one-time pass: another length, so that it is told apart from the others. */
+/** Digits of a one-time pass: a different length distinguishes it from the other codes. */
 export const ONE_TIME_PASS_DIGITS = 8;
 /** Length of a TOTP step, seconds [RFC 6238 §4.1]. */
 export const STEP_SECONDS = 30;
 
-// What every authenticator app supports; several ignore anything else in the QR code.
+// Every authenticator app supports it; several ignore any other algorithm in the QR code.
 const ALGORITHM = 'SHA1';
 
 /** Base32 without padding, as authenticator apps read it. */
@@ -32,10 +32,10 @@ export function totpCode(secret: Buffer, step: number): string {
 }
 
 /**
- * The step a TOTP code belongs to, `undefined` where it is wrong. Compares in
- * constant time.
+ * The step that a TOTP code belongs to; `undefined` if the code is wrong. Compares
+ * in constant time.
  *
- * @param window steps accepted on either side of the one at `timeMs`
+ * @param window steps accepted on either side of the step at `timeMs`
  */
 export function matchTotp(
   secret: Buffer,
@@ -67,8 +67,8 @@ export function oneTimePass(secret: Buffer, counter: number): string {
 
 /**
  * The otpauth:// URI an authenticator app scans [Key URI Format]. Algorithm,
- * digits and period are the format's defaults and left out: a shorter URI makes
- * a coarser QR code, which more cameras read.
+ * digits and period are the format's defaults and omitted: a shorter URI gives a
+ * coarser QR code, which more cameras can read.
  */
 export function otpauthUri(
   secret: Buffer,

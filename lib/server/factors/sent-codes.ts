@@ -1,16 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { Keyring } from '../store/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
 import type { Channel } from '../../contract/channel.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
-import type { Accepted } from './accepted.js';
-import { Attempts } from './attempts.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
 import { CODE_DIGITS } from './otp.js';
 import { randomDigits } from '../store/random.js';
 
-/** Codes sent by e-mail, SMS or voice: one of each channel at a time, used once. */
+/** Codes sent by e-mail, SMS or voice: one per channel at a time, each accepted once. */
 @Injectable()
 export class SentCodes {
   constructor(
@@ -18,16 +21,16 @@ export class SentCodes {
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
-    private readonly attempts: Attempts,
+    private readonly attempts: AttemptLimiter,
   ) {}
 
   /**
-   * Makes a code, in place of the channel's last one. The user's count of failures stays.
+   * Makes a code, which replaces the channel's last one. The user's failures stay.
    *
-   * @param user as they were when it was decided where the code goes
-   * @param column where that was read, if it was: a code for an address that is
-   *   no longer the user's must not outlive the change
-   * @throws NotFoundError where the user was deleted, or changed in what counts, meanwhile
+   * @param user the row that the destination was chosen from
+   * @param column the address column that was used, if one was: no code is issued
+   *   for an address that is no longer the user's
+   * @throws NotFoundError if the user was deleted or reset, or that address changed
    */
   async issue(
     user: UserRow,
@@ -35,48 +38,38 @@ export class SentCodes {
     column?: 'email' | 'sms_number' | 'voice_number',
   ): Promise<string> {
     const code = randomDigits(CODE_DIGITS);
-    const row = {
-      code_hash: this.keyring.hash(subject(user.id, channel, code)),
-      expires_at: this.now() + this.settings.security.sentCodeTtlSeconds * 1000,
-      tries: 0,
-    };
-    const { numInsertedOrUpdatedRows } = await this.db
-      .insertInto('sent_codes')
-      .columns(['user_id', 'channel', 'code_hash', 'expires_at', 'tries'])
-      .expression((eb) =>
-        eb
-          .selectFrom('users')
-          .select([
-            'id',
-            eb.val(channel).as('channel'),
-            eb.val(row.code_hash).as('code_hash'),
-            eb.val(row.expires_at).as('expires_at'),
-            eb.val(row.tries).as('tries'),
-          ])
-          .where('id', '=', user.id)
-          .where('totp_secret', '=', user.totp_secret)
-          .$if(column !== undefined, (query) =>
-            query.where(column!, '=', user[column!]),
-          ),
-      )
-      .onConflict((conflict) =>
-        conflict.columns(['user_id', 'channel']).doUpdateSet(row),
-      )
-      .executeTakeFirst();
-    if (numInsertedOrUpdatedRows !== 1n)
-      throw new NotFoundError('The user was changed or deleted meanwhile', {
-        errorCode: 'user_not_found',
-      });
+    const hash = this.keyring.hash(subject(user.id, channel, code));
+    const expiresAt =
+      this.now() + this.settings.security.sentCodeTtlSeconds * 1000;
+    const hasAddress = column
+      ? sql`${sql.ref(column)} = ${user[column]}`
+      : sql`true`;
+    const { numAffectedRows } = await sql`
+      insert into sent_codes (user_id, channel, code_hash, expires_at, tries)
+      select id, ${channel}, ${hash}, ${expiresAt}, 0
+      from users
+      where id = ${user.id} and totp_secret = ${user.totp_secret} and ${hasAddress}
+      on conflict (user_id, channel) do update set
+        code_hash = excluded.code_hash,
+        expires_at = excluded.expires_at,
+        tries = 0`.execute(this.db);
+    if (numAffectedRows !== 1n)
+      throw new NotFoundError(
+        'The user was changed or deleted while the code was being sent',
+        {
+          errorCode: 'user_not_found',
+        },
+      );
     return code;
   }
 
   /**
-   * Uses a code up.
+   * Checks a code, and marks a right one as used.
    *
-   * @param user as `Attempts.reserve` returned them
-   * @returns what was accepted; `null` where it is wrong, used, expired, or was tried too often
+   * @param user the result of `AttemptLimiter.reserve`
+   * @returns `null` if the code is wrong, used, expired, or was tried too often
    */
-  async use(user: UserRow, code: string): Promise<Accepted | null> {
+  async use(user: UserRow, code: string): Promise<AcceptedCode | null> {
     const userId = user.id;
     const live = await this.db
       .updateTable('sent_codes')
@@ -109,7 +102,7 @@ export class SentCodes {
   }
 }
 
-/** What is hashed: bound to user and channel, so that no row is of use elsewhere. */
+/** The hashed text, bound to user and channel: a row copied to another user matches nothing. */
 function subject(userId: string, channel: Channel, code: string): string {
   return `sent-code\n${userId}\n${channel}\n${code}`;
 }

@@ -1,13 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { sql } from 'kysely';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { randomToken, sha256 } from '../store/random.js';
 
-/** Rows cleared away at once at the most: SQLite holds up all others meanwhile. */
+/** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 100;
 
-/** Tokens `gat…` that ezGAuth hands to a browser and a site trades, once, for the user. */
+/** Tokens `gat…`: ezGAuth gives one to the browser, and the site exchanges it, once, for the user. */
 @Injectable()
 export class Tokens {
   constructor(
@@ -19,34 +23,22 @@ export class Tokens {
   /**
    * Makes a token, in one statement that compares the user's epoch.
    *
-   * @param epoch the user's when their code was accepted
-   * @returns `undefined` where the user was deleted, or their epoch moved, meanwhile
+   * @param epoch the user's epoch when their code was accepted
+   * @returns `undefined` if the user was deleted or their epoch changed since
    */
   async issue(userId: string, epoch: string): Promise<string | undefined> {
     const token = `gat${randomToken()}`;
     const now = this.now();
     const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
     await this.purge(now);
-    const { numInsertedOrUpdatedRows } = await this.db
-      .insertInto('tokens')
-      .columns(['hash', 'user_id', 'epoch', 'expires_at'])
-      .expression((eb) =>
-        eb
-          .selectFrom('users')
-          .select([
-            eb.val(sha256(token)).as('hash'),
-            'id',
-            'epoch',
-            eb.val(expiresAt).as('expires_at'),
-          ])
-          .where('id', '=', userId)
-          .where('epoch', '=', epoch),
-      )
-      .executeTakeFirst();
-    return numInsertedOrUpdatedRows === 1n ? token : undefined;
+    const { numAffectedRows } = await sql`
+      insert into tokens (hash, user_id, epoch, expires_at)
+      select ${sha256(token)}, id, epoch, ${expiresAt}
+      from users where id = ${userId} and epoch = ${epoch}`.execute(this.db);
+    return numAffectedRows === 1n ? token : undefined;
   }
 
-  /** What expired, of all users: many never come back for theirs. */
+  /** Deletes expired tokens of all users: many are never redeemed. */
   private async purge(now: number): Promise<void> {
     await this.db
       .deleteFrom('tokens')
@@ -61,10 +53,10 @@ export class Tokens {
   }
 
   /**
-   * Uses a token up: the delete that removes it is the one that redeems it.
+   * Redeems a token by deleting it.
    *
-   * @returns its user; `undefined` where it is unknown, used, expired, revoked
-   *   with the user's epoch, or another realm's
+   * @returns its user; `undefined` if the token is unknown, used, expired, of an
+   *   earlier epoch, or of another realm
    */
   async redeem(realm: string, token: string): Promise<UserRow | undefined> {
     return await this.db.transaction().execute(async (trx) => {

@@ -1,8 +1,8 @@
 /**
  * The only script of the pages: shows the copy buttons and makes them work.
- * Without it the key is still selected as a whole by one click.
+ * Without it, one click still selects the whole key.
  *
- * `navigator.clipboard` is missing over plain HTTP and refused in a frame of
+ * `navigator.clipboard` is missing over plain HTTP, and refused in a frame on
  * another site; `execCommand` is allowed there after a click.
  */
 export const COPY_SCRIPT = `

@@ -5,8 +5,9 @@ import { MOUNT_PATH } from '../settings/mount-path.js';
 import { html } from './html.js';
 import { layout, pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';
+import { reply } from './reply.js';
 
-/** `/` of a server that stands alone: says what it is to whoever opens its address. */
+/** `/` of the standalone server: says what it is to anyone who opens its address. */
 @NotForMfaGuard()
 @Controller()
 @UseFilters(PageFilter)
@@ -22,7 +23,7 @@ export class HomeController {
     const page = layout(
       title,
       html`<h1>${title}</h1>
-        <p>This server answers the GAuthify v1 API for second factors.</p>
+        <p>This server provides the GAuthify v1 API for second factors.</p>
         <p>
           Set the access point of your client to this address followed by
           <code>${this.mountPath}/v1/</code>, and give it an API key of this
@@ -30,9 +31,6 @@ export class HomeController {
           <code>curl -u :KEY ADDRESS${this.mountPath}/v1/users/</code>
         </p>`,
     );
-    const { httpAdapter } = this.adapterHost;
-    for (const [name, value] of Object.entries(pageHeaders([])))
-      httpAdapter.setHeader(response, name, value);
-    httpAdapter.reply(response, page, 200);
+    reply(this.adapterHost.httpAdapter, response, 200, page, pageHeaders([]));
   }
 }

@@ -1,4 +1,4 @@
-/** HTML that is safe to send: made by {@link html} alone. */
+/** HTML that is safe to send; made with {@link html}. */
 export class Html {
   constructor(readonly text: string) {}
 }
@@ -20,7 +20,7 @@ function render(value: Value): string {
   return String(value).replace(/[&<>"']/g, (char) => ENTITIES[char]!);
 }
 
-/** Template tag that escapes what is put in; `false` and `undefined` are nothing. */
+/** Template tag that escapes its values; `false` and `undefined` become nothing. */
 export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(
     parts.reduce((text, part, i) => text + render(values[i - 1]) + part),

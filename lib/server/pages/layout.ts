@@ -3,7 +3,7 @@ import { COPY_SCRIPT } from './copy-script.js';
 import { Html, html } from './html.js';
 import { STYLE } from './style.js';
 
-/** The sample's icon, in the page itself: a page asks for nothing else. */
+/** The icon, inlined: a page makes no other request. */
 const ICON = `data:image/svg+xml,${encodeURIComponent(
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">' +
     '<rect width="32" height="32" rx="8" fill="#1c5fd4"/>' +
@@ -11,7 +11,7 @@ const ICON = `data:image/svg+xml,${encodeURIComponent(
     '<rect x="8" y="14" width="16" height="11" rx="2" fill="#fff"/></svg>',
 )}`;
 
-/** What the Content-Security-Policy allows by its hash. */
+/** The source expression by which a Content-Security-Policy allows an inline style or script. */
 const hashOf = (text: string): string =>
   `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
@@ -19,17 +19,17 @@ const STYLE_HASH = hashOf(STYLE);
 const COPY_SCRIPT_HASH = hashOf(COPY_SCRIPT);
 
 export interface LayoutOptions {
-  /** Name of the service, above the card. @default none */
+  /** Name of the service, shown above the card. @default none */
   issuer?: string | undefined;
-  /** Whose page it is, beside the issuer. @default none */
+  /** Name of the user, shown beside the issuer. @default none */
   account?: string | undefined;
-  /** What is wrong, said first in the title of the window. @default nothing */
+  /** Whether the page reports a problem: the window title then starts with "Error". @default false */
   problem?: boolean;
   /** Whether the body has a copy button. @default false */
   copyButton?: boolean;
 }
 
-/** A whole page: a header, and a card with the body. The title is in the window's title alone. */
+/** A whole page: a header, and a card with the body. The title appears only as the window title. */
 export function layout(
   title: string,
   body: Html,
@@ -66,8 +66,8 @@ export function layout(
 /**
  * Headers of every page.
  *
- * @param frameAncestors who may frame it
- * @param formTargets where its form may lead, besides the page itself
+ * @param frameAncestors origins that may frame the page
+ * @param formTargets origins that its form may redirect to, besides its own
  */
 export function pageHeaders(
   frameAncestors: readonly string[],
@@ -81,7 +81,7 @@ export function pageHeaders(
     'Content-Security-Policy': [
       "default-src 'none'",
       `style-src ${STYLE_HASH}`,
-      // One script, known to the letter; nothing put into a page can be another.
+      // Only this script runs, whatever is injected into a page.
       `script-src ${COPY_SCRIPT_HASH}`,
       'img-src data:',
       // A redirect after the form counts as one of its targets.

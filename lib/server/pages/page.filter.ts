@@ -7,11 +7,15 @@ import {
   Logger,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { pageHeaders } from './layout.js';
+import { reply } from './reply.js';
 import { errorView } from './views.js';
 
-/** Title and text by status. */
+/** Title and text of the error page, by status. */
 const SENTENCES: Record<number, [title: string, text: string]> = {
   404: [
     'This link does not work',
@@ -19,7 +23,7 @@ const SENTENCES: Record<number, [title: string, text: string]> = {
   ],
   410: [
     'This QR code is no longer shown',
-    'It set up an authenticator app already. To set up another one, ask the site that gave you the link for a new QR code.',
+    'It has already set up an authenticator app. To set up another one, ask the site that gave you the link for a new QR code.',
   ],
   429: ['Too many requests', 'Wait a minute, then try again.'],
 };
@@ -34,7 +38,7 @@ const FAILED: [string, string] = [
   'Try again in a moment. If it happens again, tell the site that sent you here.',
 ];
 
-/** Answers every error of a page with a page. */
+/** Answers every error of a page with an error page. */
 @Catch()
 export class PageFilter implements ExceptionFilter {
   private readonly logger = new Logger('GAuthifyServer');
@@ -50,10 +54,8 @@ export class PageFilter implements ExceptionFilter {
       this.logger.error(error instanceof Error ? error.stack : String(error));
     const sentences = SENTENCES[status] ?? (status < 500 ? REFUSED : FAILED);
     const page = errorView(this.settings.issuer, ...sentences);
-    const { httpAdapter } = this.adapterHost;
     const response: unknown = host.switchToHttp().getResponse();
-    for (const [name, value] of Object.entries(pageHeaders([])))
-      httpAdapter.setHeader(response, name, value);
-    httpAdapter.reply(response, page, status);
+    const { httpAdapter } = this.adapterHost;
+    reply(httpAdapter, response, status, page, pageHeaders([]));
   }
 }

@@ -15,22 +15,23 @@ import { toString } from 'qrcode';
 import { isPossibleAuthCode } from '../../contract/dto/auth-code.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
-import type { Accepted } from '../factors/accepted.js';
+import type { AcceptedCode } from '../factors/attempt-limiter.js';
 import { CheckService } from '../factors/check.service.js';
-import { inSeconds } from '../factors/in-seconds.js';
-import { otpauthUri, toBase32 } from '../factors/otp.js';
+import { inSeconds, inWords } from '../factors/wait-text.js';
 import { Tokens } from '../factors/tokens.js';
-import { Keyring } from '../store/keyring.js';
 import type { UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { Links, type Page } from '../users/links.js';
-import { openTotpSecret } from '../store/user-secrets.js';
+import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';
-import { inWords } from './in-words.js';
 import { QrImages } from './qr-images.js';
+import { reply } from './reply.js';
 import {
   type EnrolmentContext,
   ezView,
@@ -53,7 +54,7 @@ export class PagesController {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly users: UsersService,
     private readonly links: Links,
-    private readonly keyring: Keyring,
+    private readonly view: UserView,
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
     private readonly adapterHost: HttpAdapterHost,
@@ -61,9 +62,9 @@ export class PagesController {
   ) {}
 
   /**
-   * The user's QR code, a PNG. The URL stays in access logs and histories, so it
-   * ends with the first right TOTP code of the secret it shows (410), unless
-   * `keepQrUrl` is set. More than 30 requests a minute are a 429.
+   * The user's QR code, a PNG. The URL stays in access logs and browser histories, so
+   * it answers 410 after the first right code of its secret, unless `keepQrUrl` is
+   * set. Answers 429 to more than 30 requests a minute.
    */
   @Get('qr/:id/:signature')
   async qr(
@@ -72,7 +73,7 @@ export class PagesController {
     @Res() response: unknown,
   ): Promise<void> {
     const user = await this.userOf('qr', id, signature);
-    const reply = (
+    const answer = (
       status: number,
       body: string | StreamableFile,
       headers: Record<string, string>,
@@ -84,24 +85,27 @@ export class PagesController {
         ...headers,
       });
     const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    // What is drawn: another secret or name is another drawing.
+    // Changes with the secret and the name, which are what is drawn.
     const key = `${user.totp_secret}\n${user.display_name}`;
     if (user.last_step > 0 && !this.settings.keepQrUrl) {
       this.qrImages.forget(key);
-      const used = 'This QR code was used, and is not shown again.';
-      return reply(410, used, text);
+      const used = 'This QR code has been used, and is not shown again.';
+      return answer(410, used, text);
     }
-    const image = await this.qrImages.get(key, () => this.uri(user));
+    const image = await this.qrImages.get(
+      key,
+      () => this.view.enrolment(user).otpauth_uri,
+    );
     if (Buffer.isBuffer(image))
-      return reply(200, new StreamableFile(image, { type: 'image/png' }), {});
+      return answer(200, new StreamableFile(image, { type: 'image/png' }), {});
     const { retryAfterSeconds } = image;
-    reply(429, `Too many requests: wait ${inSeconds(retryAfterSeconds)}.`, {
+    answer(429, `Too many requests: wait ${inSeconds(retryAfterSeconds)}.`, {
       ...text,
       'Retry-After': String(retryAfterSeconds),
     });
   }
 
-  /** How to set an authenticator up; may be framed by anyone [contract]. */
+  /** How to set up an authenticator app; any site may frame it [contract]. */
   @Get('instructions/:id/:signature')
   async instructions(
     @Param('id') id: string,
@@ -113,7 +117,7 @@ export class PagesController {
     this.reply(response, 200, page, pageHeaders(['*']));
   }
 
-  /** Enrolment, or verification of one who is enrolled. */
+  /** Enrols the user; asks a user who is enrolled for a code. */
   @Get('ez/:id/:signature')
   async ez(
     @Param('id') id: string,
@@ -123,7 +127,7 @@ export class PagesController {
     await this.replyEz(response, await this.userOf('ez', id, signature));
   }
 
-  /** A right code leads to the realm's return URL with a token. */
+  /** Redirects to the realm's return URL with a token if the code is right. */
   @Post('ez/:id/:signature')
   @HttpCode(200)
   async confirm(
@@ -158,12 +162,12 @@ export class PagesController {
     });
   }
 
-  /** What was accepted, or the sentence that says what is wrong. */
+  /** The accepted code, or the sentence that says what is wrong. */
   private async check(
     user: UserRow,
     code: string | undefined,
-  ): Promise<Accepted | string> {
-    // Costs no attempt: who mistypes is not made to wait.
+  ): Promise<AcceptedCode | string> {
+    // Not counted as an attempt: what cannot be a code is no guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
       return (await this.checks.check(user.id, code)) ?? WRONG_CODE;
@@ -202,26 +206,16 @@ export class PagesController {
   }
 
   private async contextOf(user: UserRow): Promise<EnrolmentContext> {
-    return {
-      ...this.nameOf(user),
-      // A link that leaks later shows nothing: the secret is shown until a first code was right.
-      enrolment:
-        user.last_step > 0
-          ? undefined
-          : {
-              qrCode: await svgDataUrl(this.uri(user)),
-              key: toBase32(openTotpSecret(this.keyring, user)),
-            },
-    };
+    // The secret is shown only until the first right code: a link that leaks later reveals nothing.
+    if (user.last_step > 0)
+      return { ...this.nameOf(user), enrolment: undefined };
+    const { key, otpauth_uri } = this.view.enrolment(user);
+    const qrCode = await svgDataUrl(otpauth_uri);
+    return { ...this.nameOf(user), enrolment: { qrCode, key } };
   }
 
   private nameOf({ display_name }: UserRow): PageContext {
     return { issuer: this.settings.issuer, displayName: display_name };
-  }
-
-  private uri(user: UserRow): string {
-    const secret = openTotpSecret(this.keyring, user);
-    return otpauthUri(secret, this.settings.issuer, user.display_name);
   }
 
   private reply(
@@ -230,14 +224,11 @@ export class PagesController {
     body: string | StreamableFile,
     headers: Record<string, string>,
   ): void {
-    const { httpAdapter } = this.adapterHost;
-    for (const [name, value] of Object.entries(headers))
-      httpAdapter.setHeader(response, name, value);
-    httpAdapter.reply(response, body, status);
+    reply(this.adapterHost.httpAdapter, response, status, body, headers);
   }
 }
 
-/** An image a page can carry in itself; a fifth of the work of a PNG. */
+/** An image for inlining; takes a fifth of the time of a PNG. */
 async function svgDataUrl(text: string): Promise<string> {
   const svg = await toString(text, { type: 'svg' });
   return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;

@@ -2,11 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { toBuffer } from 'qrcode';
 import { CLOCK, type Clock } from '../settings/clock.js';
 
-/** Pixels: six a module, what a phone scans from a screen at arm’s length. */
+/** Pixels: six per module, which a phone can scan from a screen at arm’s length. */
 const WIDTH = 240;
-/** Life of a drawing: it holds a secret. */
+/** How long an image is cached. Short, because it holds a secret. */
 const TTL_MS = 60_000;
-/** A page that shows the code, and reloads, needs a few. */
+/** A page that shows the code and is reloaded needs a few. */
 const REQUESTS_PER_DRAWING = 30;
 
 interface Drawing {
@@ -16,22 +16,21 @@ interface Drawing {
 }
 
 /**
- * Draws QR codes, each once a minute: a drawing costs milliseconds of CPU, and
- * the link to it may be requested by anyone who has it. Within that minute a
- * link may be requested 30 times. At most 100 drawings are in memory, each for a
- * minute.
+ * Draws QR codes, each at most once a minute: a drawing costs milliseconds of CPU,
+ * and anyone who has the link can request it. A link may be requested 30 times a
+ * minute. At most 100 drawings are cached, each for a minute.
  */
 @Injectable()
 export class QrImages {
-  /** Drawings in memory; the oldest makes room. */
+  /** Cached drawings; the oldest is dropped first. */
   protected readonly capacity: number = 100;
   private readonly drawings = new Map<string, Drawing>();
 
   constructor(@Inject(CLOCK) private readonly now: Clock) {}
 
   /**
-   * @param key names what is drawn, and is no secret itself
-   * @returns the PNG, or the seconds to wait where the link was requested too often
+   * @param key identifies the content; not a secret itself
+   * @returns the PNG, or the seconds to wait if the link was requested too often
    */
   async get(
     key: string,
@@ -46,7 +45,7 @@ export class QrImages {
     return await drawing.png;
   }
 
-  /** Drops a drawing that is not to be shown again. */
+  /** Drops a drawing that must not be shown again. */
   forget(key: string): void {
     this.drawings.delete(key);
   }
@@ -61,7 +60,7 @@ export class QrImages {
       requests: 1,
     };
     this.drawings.set(key, drawing);
-    // Also where nobody asks again; the timer must not keep the process alive.
+    // Even without another request. The timer must not keep the process alive.
     setTimeout(() => {
       if (this.drawings.get(key) === drawing) this.drawings.delete(key);
     }, TTL_MS).unref();

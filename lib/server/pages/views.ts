@@ -1,7 +1,7 @@
 import { type Html, html } from './html.js';
 import { layout } from './layout.js';
 
-/** What a person needs to enrol; nobody who already did is shown it again. */
+/** What a user needs to enrol; not shown again afterwards. */
 export interface Enrolment {
   /** data: URL of an image */
   qrCode: string;
@@ -9,30 +9,30 @@ export interface Enrolment {
   key: string;
 }
 
-/** Whose page it is. */
+/** The user of a page, and the issuer. */
 export interface PageContext {
   issuer: string;
   displayName: string;
 }
 
 export interface EnrolmentContext extends PageContext {
-  /** `undefined` where the user is enrolled */
+  /** `undefined` if the user is enrolled */
   enrolment: Enrolment | undefined;
 }
 
-/** Hidden until the script shows it: a button that does nothing is worse than none. */
+/** Hidden until the script shows it: without the script, the button does nothing. */
 const copyButton = (id: string, label: string): Html =>
   html`<button type="button" class="secondary" data-copy="${id}" hidden>
       ${label}</button
     ><span class="copied" role="status"></span>`;
 
-/** In groups of four to read; copied, it has no spaces. */
+/** Shown in groups of four, and copied without spaces. */
 const keyView = (key: string): Html =>
   html`<code id="key"
     >${key.match(/.{1,4}/g)!.map((group) => html`<span>${group}</span><wbr />`)}</code
   >`;
 
-/** The steps up to the first code. */
+/** The steps of enrolment. */
 const setUpSteps = (
   { issuer, displayName }: PageContext,
   { qrCode, key }: Enrolment,

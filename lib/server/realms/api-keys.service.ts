@@ -2,9 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { constantTimeEqual, randomToken, sha256 } from '../store/random.js';
 import { DATABASE, type Database } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 
-/** API keys: those of the options, and those in the database. */
+/** API keys, from the options and from the database. */
 @Injectable()
 export class ApiKeysService {
   constructor(
@@ -13,14 +16,14 @@ export class ApiKeysService {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
-  /** The realm a key reaches, `undefined` where it is unknown. */
+  /** The realm of a key; `undefined` if the key is unknown. */
   async realmOf(key: string): Promise<string | undefined> {
-    // All are compared, so that the time does not tell which one came near.
+    // Compares with all of them, so that the time reveals nothing.
     const configured = this.settings.apiKeys.filter((candidate) =>
       constantTimeEqual(candidate.key, key),
     )[0];
     if (configured) return configured.realm;
-    // Looked up by its hash: what the index takes tells nothing about the key.
+    // Looked up by its hash: the time of the index search reveals nothing about the key.
     const stored = await this.db
       .selectFrom('api_keys')
       .select('realm')
@@ -41,9 +44,9 @@ export class ApiKeysService {
   }
 
   /**
-   * Makes a key of the realm `default` where there is none at all.
+   * Makes a key of the realm `default` if there is no key at all.
    *
-   * @returns the key, which is not kept: only its hash is; `undefined` where there is one
+   * @returns the key, of which only the hash is stored; `undefined` if there is one already
    */
   async createFirst(): Promise<string | undefined> {
     if (this.settings.apiKeys.length > 0) return undefined;

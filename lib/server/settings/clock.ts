@@ -1,5 +1,5 @@
 /** The time, milliseconds since 1970, UTC. */
 export type Clock = () => number;
 
-/** Injection token of the {@link Clock}: tests turn it by hand. */
+/** Injection token of the {@link Clock}: tests set it by hand. */
 export const CLOCK = Symbol('GAUTHIFY_CLOCK');

@@ -1,7 +1,11 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { createEncryptionKey } from '../store/key-file.js';
-import { type Environment, optionsFromEnvironment } from './environment.js';
+import {
+  type Environment,
+  optionsFromEnvironment,
+  unknownVariables,
+} from './environment.js';
 
 const { id, key } = createEncryptionKey();
 
@@ -60,6 +64,20 @@ it('reads every variable', () => {
   });
 });
 
+it('names each unknown GAUTHIFY_ variable, and the one that was probably meant', () => {
+  expect(
+    unknownVariables({
+      GAUTHIFY_KEEP_QRURL: 'true',
+      GAUTHIFY_ISSUER: 'My Bank',
+      GAUTHIFY_COLOUR_OF_THE_BUTTONS: 'red',
+      PATH: '/bin',
+    }),
+  ).toEqual([
+    'GAUTHIFY_KEEP_QRURL is not a variable of the server, and is ignored; did you mean GAUTHIFY_KEEP_QR_URL?',
+    'GAUTHIFY_COLOUR_OF_THE_BUTTONS is not a variable of the server, and is ignored',
+  ]);
+});
+
 describe('a wrong value is named in one sentence', () => {
   it.each<[Environment, string]>([
     [{ PORT: 'abc' }, 'PORT must be a number'],
@@ -74,6 +92,10 @@ describe('a wrong value is named in one sentence', () => {
     [{ PUBLIC_URL: 'https://example.com/?a=b' }, 'PUBLIC_URL'],
     [{ DATABASE_URL: 'mysql://x' }, 'DATABASE_URL'],
     [{ DATABASE_URL: 'sqlite:' }, 'DATABASE_URL'],
+    [
+      { GAUTHIFY_WHILE_LOCKED: 'maybe' },
+      'GAUTHIFY_WHILE_LOCKED (option whileLocked) must be "error" or "false", but is "maybe"',
+    ],
     [{ GAUTHIFY_API_KEYS: 'secret-without-realm' }, 'GAUTHIFY_API_KEYS'],
     [{ GAUTHIFY_API_KEYS: 'a:short-secret' }, 'GAUTHIFY_API_KEYS'],
     [{ GAUTHIFY_API_KEYS: `a b:${'secret'.repeat(4)}` }, 'GAUTHIFY_API_KEYS'],

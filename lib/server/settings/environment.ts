@@ -1,11 +1,10 @@
-import { sqliteFile } from './sqlite-file.js';
-import { parseEncryptionKeys } from './parse-encryption-keys.js';
-import type {
-  GAuthifyServerOptions,
-  RealmKey,
-  WhileLocked,
-} from './server-options.js';
-import { settingsOf } from './settings.js';
+import { nearest } from '../../contract/known-options.js';
+import { parseEncryptionKeys } from './encryption-keys.js';
+import {
+  type GAuthifyServerOptions,
+  settingsOf,
+  type WhileLocked,
+} from './server.options.js';
 import { StartError } from './start-error.js';
 
 /** Where the program listens. */
@@ -17,10 +16,32 @@ export interface ListenOptions {
 /** An environment, as `process.env`. An empty value counts as none. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The variables of the server that start with `GAUTHIFY_`. */
+const VARIABLES = [
+  'GAUTHIFY_API_KEYS',
+  'GAUTHIFY_ENCRYPTION_KEYS',
+  'GAUTHIFY_ISSUER',
+  'GAUTHIFY_RETURN_URLS',
+  'GAUTHIFY_FRAME_ANCESTORS',
+  'GAUTHIFY_KEEP_QR_URL',
+  'GAUTHIFY_WHILE_LOCKED',
+];
+
+/** One sentence for each variable that starts with `GAUTHIFY_` and that the server does not read. */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith('GAUTHIFY_') && !VARIABLES.includes(name))
+    .map((name) => {
+      const meant = nearest(name, VARIABLES);
+      return `${name} is not a variable of the server, and is ignored${meant ? `; did you mean ${meant}?` : ''}`;
+    });
+}
+
 /**
- * The options of the server from environment variables, as the README lists them.
+ * Reads the options of the server from environment variables; an empty value
+ * counts as none.
  *
- * @throws StartError naming the first wrong variable; never with a key in it
+ * @throws StartError naming the first wrong variable; never shows a key
  */
 export function optionsFromEnvironment(
   env: Environment,
@@ -28,14 +49,14 @@ export function optionsFromEnvironment(
   const host = env.HOST || '127.0.0.1';
   const port = parsePort(env.PORT || '4000');
   const shownHost = host.includes(':') ? `[${host}]` : host;
-  const options = {
-    host,
-    port,
+  const options: GAuthifyServerOptions = {
     database: env.DATABASE_URL || 'sqlite:gauthify.sqlite',
     publicUrl:
       env.PUBLIC_URL ||
       (port === 0 ? undefined : `http://${shownHost}:${port}`),
-    apiKeys: parseApiKeys(env.GAUTHIFY_API_KEYS || ''),
+    apiKeys: pairs(env, 'GAUTHIFY_API_KEYS', ':', 'realm:key').map(
+      ([realm, key]) => ({ realm, key }),
+    ),
     encryptionKeys: env.GAUTHIFY_ENCRYPTION_KEYS
       ? parseEncryptionKeys(
           env.GAUTHIFY_ENCRYPTION_KEYS,
@@ -43,16 +64,17 @@ export function optionsFromEnvironment(
         )
       : undefined,
     issuer: env.GAUTHIFY_ISSUER || 'GAuthify',
-    returnUrls: parseReturnUrls(env.GAUTHIFY_RETURN_URLS || ''),
+    returnUrls: Object.fromEntries(
+      pairs(env, 'GAUTHIFY_RETURN_URLS', '=', 'realm=url'),
+    ),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
-    // Checked below.
+    // Checked by `settingsOf`.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
   };
   settingsOf(options);
-  sqliteFile(options.database);
-  return options;
+  return { host, port, ...options };
 }
 
 function list(text: string): string[] {
@@ -78,45 +100,30 @@ function parsePort(text: string): number {
   return port;
 }
 
-function parseApiKeys(text: string): RealmKey[] {
-  return list(text).map((entry) => {
-    const colon = entry.indexOf(':');
-    if (colon < 1)
+/** Reads `left` `separator` `right` entries, separated by commas. */
+function pairs(
+  env: Environment,
+  name: string,
+  separator: string,
+  form: string,
+): [string, string][] {
+  return list(env[name] || '').map((entry) => {
+    const at = entry.indexOf(separator);
+    if (at < 1)
       throw new StartError(
-        'GAUTHIFY_API_KEYS must be realm:key entries separated by commas',
+        `${name} must be ${form} entries separated by commas`,
       );
-    return { realm: entry.slice(0, colon), key: entry.slice(colon + 1) };
+    return [entry.slice(0, at), entry.slice(at + 1)];
   });
-}
-
-function parseReturnUrls(text: string): Record<string, string> {
-  return Object.fromEntries(
-    list(text).map((entry) => {
-      const equals = entry.indexOf('=');
-      if (equals < 1)
-        throw new StartError(
-          'GAUTHIFY_RETURN_URLS must be realm=url entries separated by commas',
-        );
-      return [entry.slice(0, equals), entry.slice(equals + 1)];
-    }),
-  );
 }
 
 function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
   const { SMTP_URL: url, MAIL_FROM: from } = env;
   if (!url && !from) return undefined;
-  if (!url) throw new StartError('MAIL_FROM needs SMTP_URL beside it');
-  if (!URL.canParse(url) || !/^smtps?:$/.test(new URL(url).protocol))
-    throw new StartError(
-      'SMTP_URL must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
-    );
+  if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
   if (!from)
     throw new StartError(
-      'SMTP_URL needs MAIL_FROM beside it: the address that codes are sent from',
-    );
-  if (!/^[^\r\n@]+@[^\r\n@]+$/.test(from))
-    throw new StartError(
-      `MAIL_FROM must be an e-mail address, but is "${from}"`,
+      'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
     );
   return { url, from };
 }

@@ -1,12 +1,12 @@
 import type { Channel } from '../../contract/channel.js';
 
-/** A code on its way to a user. */
+/** A message that carries a code to a user. */
 export interface Message {
   channel: Channel;
   /** E-mail address, or E.164 number. */
   to: string;
   subject: string;
-  /** What the user reads or hears; contains the code. */
+  /** The text that the user reads or hears; contains the code. */
   text: string;
   /** Realm of the user. */
   realm: string;
@@ -17,17 +17,17 @@ export interface Message {
 /** Delivers messages of one or more channels. */
 export interface Sender {
   /**
-   * Resolves once the message was handed over. A rejection says that it was not:
-   * the call fails with 500, and the user's send allowance is given back. Where
-   * nobody can tell, as after a time-out, reject with {@link DeliveryUnknownError}.
-   * Messages of errors are not logged, for they may hold the address.
+   * Resolves once the message has been handed over. A rejection means that it was
+   * not: the call fails with 500, and the message does not count against the send
+   * limits. If that is unknown, as after a time-out, reject with
+   * {@link DeliveryUnknownError}. Error messages are not logged: they may hold the address.
    */
   send(message: Message): Promise<void>;
 }
 
 /**
- * Nobody knows whether a message was handed over: it counts as sent, and is not
- * sent again by a repetition of the same request.
+ * It is unknown whether a message was handed over. It counts as sent, and a
+ * repetition of the same request does not send it again.
  */
 export class DeliveryUnknownError extends Error {
   override readonly name = 'DeliveryUnknownError';

@@ -1,11 +1,11 @@
 import { StartError } from './start-error.js';
 
-/** The file of a `sqlite:` URL, `:memory:` for one that lives as long as the process. */
+/** The file of a `sqlite:` URL; `:memory:` for a database in memory. */
 export function sqliteFile(url: string): string {
   const file = /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1];
   if (!file)
     throw new StartError(
-      `DATABASE_URL (option database) must be sqlite:<file> or sqlite::memory:`,
+      `DATABASE_URL (option database) must be sqlite:<file> or sqlite::memory:, but is not (its value is not shown: it may hold a password)`,
     );
   return file;
 }

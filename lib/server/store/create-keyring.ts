@@ -1,7 +1,9 @@
-import type { GAuthifyServerOptions } from '../settings/server-options.js';
-import type { ServerSettings } from '../settings/settings.js';
+import type {
+  GAuthifyServerOptions,
+  ServerSettings,
+} from '../settings/server.options.js';
 import { StartError } from '../settings/start-error.js';
-import { openTotpSecret } from './user-secrets.js';
+import { UserSecrets } from './user-secrets.js';
 import {
   createEncryptionKey,
   keyFileOf,
@@ -11,9 +13,9 @@ import { Keyring } from './keyring.js';
 import type { Database, UserRow } from './schema.js';
 
 /**
- * The keyring of the options, or of the key file beside the SQLite file.
+ * Makes the keyring from the options, or from the key file beside the SQLite file.
  *
- * @throws StartError also where the database was written with other keys: better now than at a user's log-in
+ * @throws StartError also if the database was encrypted with other keys: better at start than at a user's log-in
  */
 export async function createKeyring(
   options: GAuthifyServerOptions,
@@ -30,7 +32,7 @@ export async function createKeyring(
     if (user) checkKeys(keyring, user);
     return keyring;
   } catch (error) {
-    // Nest does not call the shutdown hooks of what never started.
+    // Nest calls no shutdown hooks for an application that never started.
     await db.destroy();
     throw error;
   }
@@ -38,10 +40,10 @@ export async function createKeyring(
 
 function checkKeys(keyring: Keyring, user: UserRow): void {
   try {
-    openTotpSecret(keyring, user);
+    new UserSecrets(keyring).totp(user);
   } catch (error) {
     throw new StartError(
-      'The database was encrypted with other keys than those given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database',
+      'The database was encrypted with other keys than the ones given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database',
       { cause: error },
     );
   }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import type { EncryptionKey } from '../settings/server-options.js';
+import {
+  type EncryptionKey,
+  parseEncryptionKeys,
+} from '../settings/encryption-keys.js';
 import { StartError } from '../settings/start-error.js';
 import { sqliteFile } from '../settings/sqlite-file.js';
-import { parseEncryptionKeys } from '../settings/parse-encryption-keys.js';
 
-/** Where the key file of a `sqlite:` URL is; `undefined` for a database in memory. */
+/** The path of the key file of a `sqlite:` URL; `undefined` for a database in memory. */
 export function keyFileOf(database: string): string | undefined {
   const file = sqliteFile(database);
   return file === ':memory:' ? undefined : `${file}.key`;
@@ -20,10 +22,10 @@ export function createEncryptionKey(): EncryptionKey {
 }
 
 /**
- * The keys in a key file; one is made where there is no file.
+ * Reads the keys of a key file, and creates the file if there is none.
  *
- * @param isNew whether nothing was encrypted yet: else a missing file is a lost one
- * @throws StartError where the file cannot be read or written, others can read it, or it holds no keys
+ * @param isNew whether nothing is encrypted yet; otherwise a missing file is an error
+ * @throws StartError if the file cannot be read or written, is readable by others, or holds no keys
  */
 export function readOrCreateKeyFile(
   path: string,
@@ -31,11 +33,11 @@ export function readOrCreateKeyFile(
 ): EncryptionKey[] {
   if (!isNew && !existsSync(path))
     throw new StartError(
-      `The encryption key file ${path} is missing, and the database was encrypted with it: restore it`,
+      `The encryption key file ${path} is missing, and the database was encrypted with it: restore the file`,
     );
   const made = createEncryptionKey();
   try {
-    // `wx`: of two processes that start at once, one makes the file, the other reads it.
+    // `wx`: if two processes start at once, one creates the file and the other reads it.
     writeFileSync(path, `${made.id}:${made.key}\n`, {
       flag: 'wx',
       mode: 0o600,

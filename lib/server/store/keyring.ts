@@ -6,8 +6,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import type { EncryptionKey } from '../settings/server-options.js';
-import { StartError } from '../settings/start-error.js';
+import type { EncryptionKey } from '../settings/encryption-keys.js';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -20,8 +19,8 @@ interface Key {
 
 /**
  * Encrypts secrets (AES-256-GCM) and hashes codes (HMAC-SHA-256) with the
- * newest key; reads what any key of the ring wrote. Every record carries the id
- * of its key.
+ * newest key; reads what any of the keys wrote. Every record carries the id of
+ * its key.
  */
 export class Keyring {
   private readonly keys: Key[];
@@ -29,11 +28,7 @@ export class Keyring {
   constructor(keys: readonly EncryptionKey[]) {
     this.keys = keys.map(({ id, key }) => {
       const bytes = Buffer.from(key, 'base64');
-      if (bytes.length !== 32)
-        throw new StartError(
-          `GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys): key "${id}" must be 32 bytes in base64, but is ${bytes.length}`,
-        );
-      // One key for one purpose.
+      // A separate key for each purpose.
       return {
         id,
         encryption: derive(bytes, 'encryption'),
@@ -64,7 +59,7 @@ export class Keyring {
     return `${this.newest.id}.${sealed.toString('base64url')}`;
   }
 
-  /** @throws Error where the key is gone, or the record was altered or moved */
+  /** @throws Error if the key is not in the ring, or the record was altered or moved */
   open(record: string, place: string): Buffer {
     const [id, data] = splitRecord(record);
     const key = this.keys.find((candidate) => candidate.id === id);
@@ -84,7 +79,7 @@ export class Keyring {
     ]);
   }
 
-  /** Keyed hash: a stolen database does not give six-digit codes away. */
+  /** Keyed hash: six-digit codes cannot be found from a stolen database. */
   hash(value: string): string {
     return `${this.newest.id}.${mac(this.newest, value)}`;
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely, Migration } from 'kysely';
 import type { Schema } from './schema.js';
 
-/** Applied in the order of their names, each once. Never change one that was released. */
+/** Applied in the order of their names, each once. Never change a released one. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001_initial': {
     async up(db: Kysely<unknown>): Promise<void> {
@@ -123,8 +123,8 @@ export const MIGRATIONS: Record<string, Migration> = {
             column.notNull().defaultTo(''),
           )
           .execute();
-      // Any value that differs between users will do; tokens of before, which
-      // live for minutes, end here.
+      // Any value that differs between users will do. Existing tokens, which live
+      // for minutes, become invalid.
       await (db as Kysely<Pick<Schema, 'users'>>)
         .updateTable('users')
         .set((eb) => ({ epoch: eb.ref('id') }))

@@ -11,22 +11,22 @@ export function randomToken(): string {
   return new Secret({ buffer: arrayBuffer(randomBytes(20)) }).base32;
 }
 
-/** A code for a person to type: `digits` uniformly random decimal digits. */
+/** A code for a person to type: uniformly random decimal digits. */
 export function randomDigits(digits: number): string {
   return String(randomInt(10 ** digits)).padStart(digits, '0');
 }
 
-/** SHA-256, hex: for values of so much entropy that no key or salt is needed. */
+/** SHA-256, hex: for values with so much entropy that no key or salt is needed. */
 export function sha256(value: string): string {
   return createHash('sha256').update(value).digest('hex');
 }
 
-/** The bytes of a buffer alone, not those of the pool it lies in. */
+/** A copy of the bytes of a buffer, without the rest of its pool. */
 export function arrayBuffer(buffer: Buffer): ArrayBuffer {
   return new Uint8Array(buffer).buffer;
 }
 
-/** Whether two strings are equal, in a time that does not tell where they differ. */
+/** Whether two strings are equal; the time it takes does not depend on where they differ. */
 export function constantTimeEqual(one: string, other: string): boolean {
   const [a, b] = [sha256(one), sha256(other)];
   return timingSafeEqual(Buffer.from(a), Buffer.from(b));

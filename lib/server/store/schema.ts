@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Channel } from '../../contract/channel.js';
 
-/** Times are milliseconds since 1970; what is "sealed" is encrypted by `Keyring`. */
+/** Times are milliseconds since 1970; a "sealed" value is encrypted by `Keyring`. */
 export interface UserRow {
   id: string;
   realm: string;
@@ -22,14 +22,14 @@ export interface UserRow {
   otp_secret: string;
   /** HOTP counter of the one-time pass that works now */
   otp_counter: number;
-  /** attempts since a right code last forgave them, one in flight included */
+  /** failed attempts since a right code last set them back; an attempt in progress counts as failed */
   failures: number;
-  /** no attempt before this time */
+  /** attempts before this time are refused */
   next_attempt_at: number;
-  /** when the day's allowance of wrong codes is whole again; each attempt moves it on */
+  /** when the day's allowance of wrong codes is full again; each attempt moves this time forward */
   wrong_codes_until: number;
   created_at: number;
-  /** random; another one after each reset, and each change of an address or number */
+  /** random; replaced by each reset, and by each change of an address or number */
   epoch: string;
 }
 
@@ -39,7 +39,7 @@ export interface SentCodeRow {
   /** keyed hash */
   code_hash: string;
   expires_at: number;
-  /** codes compared with this one */
+  /** attempts to enter this code */
   tries: number;
 }
 
@@ -48,14 +48,14 @@ export interface TokenRow {
   hash: string;
   user_id: string;
   expires_at: number;
-  /** the user's when the token was issued; it counts for no other */
+  /** the user's epoch when the token was issued; the token is valid for that epoch only */
   epoch: string;
 }
 
 export interface SendRow {
-  /** whom or what the message counts for: a user and channel, a user, or the keyed hash of a destination */
+  /** what the message counts against: a user and channel, a user, or the keyed hash of a destination */
   subject: string;
-  /** 1, 2, … of the subject; makes two messages at the same moment conflict */
+  /** 1, 2, … per subject; makes two simultaneous messages conflict */
   number: number;
   sent_at: number;
 }
@@ -72,14 +72,14 @@ export interface IdempotencyRow {
   id: string;
   /** keyed hash of the request: it may hold a code */
   fingerprint: string;
-  /** the request that acts; no other may write the answer */
+  /** the request that is carried out; only it may write the answer */
   claim: string;
-  /** sealed JSON of what was answered; null while it is not known */
+  /** sealed JSON of the answer; null until there is one */
   answer: string | null;
   expires_at: number;
 }
 
-/** One row, made with the table: the same for all who share the database. */
+/** One row, created with the table: all servers on one database share it. */
 export interface IdempotencyScopeRow {
   id: string;
 }

@@ -3,19 +3,21 @@ import type { AddressInfo } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { constantTimeEqual } from '../store/random.js';
-import { Keyring } from '../store/keyring.js';
 import type { UserRow } from '../store/schema.js';
 import { MOUNT_PATH } from '../settings/mount-path.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
-import { openTotpSecret } from '../store/user-secrets.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import { UserSecrets } from '../store/user-secrets.js';
 
 /** A page about one user. */
 export type Page = 'qr' | 'ez' | 'instructions';
 
 /**
- * URLs of a user's pages. Such a URL is a permission of its own: it carries a
- * hash keyed by the user's TOTP secret, so nobody can guess it, that of one page
- * does not open another, and `reset_key` ends them all. Nothing is stored.
+ * URLs of a user's pages. Whoever has such a URL may open the page: it carries a
+ * hash keyed by the user's TOTP secret, so it cannot be guessed, it opens no other
+ * page, and `reset_key` invalidates it. Nothing is stored.
  */
 @Injectable()
 export class Links {
@@ -24,18 +26,18 @@ export class Links {
   constructor(
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     @Inject(MOUNT_PATH) private readonly mountPath: string,
-    private readonly keyring: Keyring,
+    private readonly secrets: UserSecrets,
     private readonly adapterHost: HttpAdapterHost,
   ) {}
 
-  /** @param secret the user's TOTP secret, opened once by whoever needs several links */
+  /** @param secret the user's TOTP secret, for callers that need several links and open it once */
   url(user: UserRow, page: Page, secret: Buffer): string {
     const signature = sign(user, page, secret);
     return `${this.base()}${this.mountPath}/v1/${page}/${user.id}/${signature}`;
   }
 
   allows(user: UserRow, page: Page, signature: string): boolean {
-    const secret = openTotpSecret(this.keyring, user);
+    const secret = this.secrets.totp(user);
     return constantTimeEqual(sign(user, page, secret), signature);
   }
 
@@ -53,7 +55,7 @@ export class Links {
         : host.includes(':')
           ? `[${host}]`
           : host;
-    // Asked once: each time is a system call, and a list shows three links a user.
+    // Cached: each read is a system call, and a list has three links per user.
     this.listensOn = `http://${shownHost}:${port}`;
     return this.listensOn;
   }

@@ -1,23 +1,25 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { oneTimePass, otpauthUri, toBase32 } from '../factors/otp.js';
-import { Keyring } from '../store/keyring.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import type { UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import { UserSecrets } from '../store/user-secrets.js';
 import { Links } from './links.js';
-import { openOtpSecret, openTotpSecret } from '../store/user-secrets.js';
 
-/** Shows users as the contract does. */
+/** Shows users as the contract describes them. */
 @Injectable()
 export class UserView {
   constructor(
-    @Inject(Keyring) private readonly keyring: Keyring,
+    private readonly secrets: UserSecrets,
     private readonly links: Links,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
-  /** "The user" of the contract: every field there, `null` where it has no value. */
+  /** "The user" of the contract: every field, `null` if it has no value. */
   show(user: UserRow): Record<string, unknown> {
-    const secret = openTotpSecret(this.keyring, user);
+    const secret = this.secrets.totp(user);
     return {
       unique_id: user.unique_id,
       display_name: user.display_name,
@@ -25,18 +27,25 @@ export class UserView {
       sms_number: user.sms_number,
       voice_number: user.voice_number,
       meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
-      key: toBase32(secret),
-      otp: oneTimePass(openOtpSecret(this.keyring, user), user.otp_counter),
+      ...this.enrolment(user, secret),
+      otp: oneTimePass(this.secrets.otp(user), user.otp_counter),
       qr_url: this.links.url(user, 'qr', secret),
       ez_url: this.links.url(user, 'ez', secret),
       instructions_url: this.links.url(user, 'instructions', secret),
       display_text: user.display_name,
       created_at: new Date(user.created_at).toISOString(),
       groups: [],
-      // Not in the contract, which lets a newer server say more.
+      // The contract allows additional fields: `otpauth_uri` and these two.
       enrolled: user.enrolled === 1,
-      otpauth_uri: otpauthUri(secret, this.settings.issuer, user.display_name),
       epoch: user.epoch,
+    };
+  }
+
+  /** What an authenticator app needs: the key in base32, and as the URI of a QR code. */
+  enrolment(user: UserRow, secret = this.secrets.totp(user)) {
+    return {
+      key: toBase32(secret),
+      otpauth_uri: otpauthUri(secret, this.settings.issuer, user.display_name),
     };
   }
 }

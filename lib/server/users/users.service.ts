@@ -8,26 +8,25 @@ import type { UpdateUserDto } from '../../contract/dto/update-user.dto.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { Keyring } from '../store/keyring.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
 import type { Channel } from '../../contract/channel.js';
-import { newSecrets } from '../store/user-secrets.js';
+import { UserSecrets } from '../store/user-secrets.js';
 
 const DEFAULT_PAGE_SIZE = 100;
 
-/** Users read and shown at a time: what takes a few milliseconds, for nobody else is answered meanwhile. */
+/** Users read and shown at a time: takes a few milliseconds, during which no other request is answered. */
 const READ_AT_ONCE = 50;
 
-/** The users of all realms. Each call reaches those of the realm it names alone. */
+/** The users of all realms. A call with a realm reaches only the users of that realm. */
 @Injectable()
 export class UsersService {
   constructor(
     @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
-    private readonly keyring: Keyring,
+    private readonly secrets: UserSecrets,
   ) {}
 
-  /** @throws ConflictError where the `unique_id` exists in the realm */
+  /** @throws ConflictError if the `unique_id` exists in the realm */
   async create(realm: string, user: CreateUserDto): Promise<UserRow> {
     const id = randomUUID();
     const row = await this.db
@@ -43,7 +42,7 @@ export class UsersService {
         meta: user.meta ? JSON.stringify(user.meta) : null,
         enrolled: 0,
         created_at: this.now(),
-        ...newSecrets(this.keyring, id),
+        ...this.secrets.create(id),
       })
       .onConflict((conflict) =>
         conflict.columns(['realm', 'unique_id']).doNothing(),
@@ -58,9 +57,10 @@ export class UsersService {
   }
 
   /**
-   * Pages of users: oldest first, all of them without `page`; with `after`, by
-   * `unique_id`. Each page starts after the last user of the one before it, so
-   * nobody is missed or doubled while others come and go.
+   * Pages of users: oldest first, or by `unique_id` if `after` is given; all of
+   * them without `page`. Keyset pagination: each page starts after the last user of
+   * the page before, so that no user is missed or repeated while others are
+   * created and deleted.
    */
   async *list(
     realm: string,
@@ -91,10 +91,7 @@ export class UsersService {
     limit: number,
     offset: number,
   ): Promise<UserRow[]> {
-    return this.db
-      .selectFrom('users')
-      .selectAll()
-      .where('realm', '=', realm)
+    return this.inRealm(realm)
       .$if(last !== undefined, (query) =>
         query.where((eb) =>
           eb(
@@ -111,15 +108,16 @@ export class UsersService {
       .execute();
   }
 
+  private inRealm(realm: string) {
+    return this.db.selectFrom('users').selectAll().where('realm', '=', realm);
+  }
+
   private byUniqueId(
     realm: string,
     after: string,
     limit: number,
   ): Promise<UserRow[]> {
-    return this.db
-      .selectFrom('users')
-      .selectAll()
-      .where('realm', '=', realm)
+    return this.inRealm(realm)
       .where('unique_id', '>', after)
       .orderBy('unique_id')
       .limit(limit)
@@ -129,16 +127,13 @@ export class UsersService {
   /** @throws NotFoundError */
   async get(realm: string, uniqueId: string): Promise<UserRow> {
     return found(
-      await this.db
-        .selectFrom('users')
-        .selectAll()
-        .where('realm', '=', realm)
+      await this.inRealm(realm)
         .where('unique_id', '=', uniqueId)
         .executeTakeFirst(),
     );
   }
 
-  /** By the id of the row, of any realm: for pages whose URL is the permission. */
+  /** Finds a user of any realm by the id of the row: for pages, whose URL is signed. */
   async findById(id: string): Promise<UserRow | undefined> {
     return await this.db
       .selectFrom('users')
@@ -148,12 +143,12 @@ export class UsersService {
   }
 
   /**
-   * Changes what is given. A code that was sent to an address which is changed
-   * now, and every code where the key is reset, stops working. Both move the
-   * user's epoch, which ends tokens and proofs.
+   * Changes the given fields. A changed address invalidates the code sent to it, and
+   * a reset key every sent code. Both change the user's epoch, which invalidates
+   * tokens and proofs.
    *
    * @throws NotFoundError
-   * @throws ConflictError where the user is enrolled, and `unlessEnrolled` was asked for
+   * @throws ConflictError if the user is enrolled and `unlessEnrolled` is true
    */
   async update(
     realm: string,
@@ -171,7 +166,7 @@ export class UsersService {
       const row = await trx
         .updateTable('users')
         .set({
-          // A column without a change is set to itself: an update needs one.
+          // An update needs a column: without a change, the id is set to itself.
           id,
           display_name: changes.displayName,
           email,
@@ -183,7 +178,7 @@ export class UsersService {
             sms_number: phone(smsNumber),
             voice_number: phone(voiceNumber),
           }),
-          ...(resetKey ? newSecrets(this.keyring, id) : {}),
+          ...(resetKey ? this.secrets.create(id) : {}),
           ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
         })
         .where('id', '=', id)
@@ -204,7 +199,7 @@ export class UsersService {
     });
   }
 
-  /** @returns the user as they last were; @throws NotFoundError */
+  /** @returns the user as they were. @throws NotFoundError */
   async delete(realm: string, uniqueId: string): Promise<UserRow> {
     return found(
       await this.db
@@ -217,7 +212,7 @@ export class UsersService {
   }
 }
 
-/** Another epoch where an address or number becomes a different one; else the one there is. */
+/** A new epoch if an address or number changes; otherwise the current one. */
 function epochAfter(
   given: Pick<Updateable<UserRow>, 'email' | 'sms_number' | 'voice_number'>,
 ) {

@@ -8,7 +8,7 @@ import { ApiKeyError } from '../../contract/errors/api-key.error.js';
 import { ApiKeysService } from '../realms/api-keys.service.js';
 import { queryOf, rawRequest, type RawRequest } from './raw-request.js';
 
-/** Lets in who has an API key, and remembers its realm on the request. */
+/** Requires an API key, and notes its realm on the request. */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {
   constructor(private readonly apiKeys: ApiKeysService) {}
@@ -23,7 +23,7 @@ export class ApiKeyGuard implements CanActivate {
   }
 }
 
-/** The realm of the API key the request came with. */
+/** The realm of the API key that the request carries. */
 export const Realm = createParamDecorator(
   (_: unknown, context: ExecutionContext): string =>
     rawRequest(context).gauthifyRealm!,
@@ -32,11 +32,11 @@ export const Realm = createParamDecorator(
 function problemOf({ headers }: RawRequest, key: string | undefined): string {
   if (key) return 'Unknown or revoked API key';
   return /^\s*Basic /i.test(headers.authorization ?? '')
-    ? 'No API key was given: with HTTP Basic it is the password, and the user name is empty (curl -u :KEY)'
+    ? 'No API key was given: with HTTP Basic, leave the user name empty and give the key as the password (curl -u :KEY)'
     : 'No API key was given';
 }
 
-/** The ways the published clients present a key [contract]. */
+/** The key in any of the ways the published clients send it [contract]. */
 function apiKeyOf(request: RawRequest): string | undefined {
   const header = request.headers.authorization?.trim();
   if (header) {

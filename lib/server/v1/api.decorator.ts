@@ -5,19 +5,16 @@ import {
   UseGuards,
   UseInterceptors,
 } from '@nestjs/common';
+import { MFA_POLICY_KEY } from '../../contract/mfa-policy-key.js';
 import { ApiKeyGuard } from './api-key.guard.js';
-import { EnvelopeFilter } from './envelope.filter.js';
-import { EnvelopeInterceptor } from './envelope.interceptor.js';
+import { EnvelopeFilter, EnvelopeInterceptor } from './envelope.js';
 import { IdempotencyInterceptor } from './idempotency.interceptor.js';
 
-/**
- * What `@SkipMfa()` says, in the words of its metadata: an `MfaGuard` of the
- * whole application must not ask for what is only checked here.
- */
+/** Exempts a controller from an `MfaGuard` of the whole application, as `@SkipMfa()` does. */
 export const NotForMfaGuard = (): ClassDecorator =>
-  SetMetadata('gauthify:mfa-policy', { skip: true });
+  SetMetadata(MFA_POLICY_KEY, { skip: true });
 
-/** A controller of the v1 API: an API key to get in, the envelope on the way out. */
+/** A controller of the v1 API: requires an API key, honours `Idempotency-Key`, answers with the envelope. */
 export const Api = (): ClassDecorator =>
   applyDecorators(
     NotForMfaGuard(),

@@ -11,12 +11,15 @@ import { CheckService } from '../factors/check.service.js';
 import { Tokens } from '../factors/tokens.js';
 import type { Channel } from '../../contract/channel.js';
 import { DeliveryService } from '../delivery/delivery.service.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
-import { OnRepetition } from './repetition.decorator.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
+import { OnRepetition } from './idempotency.interceptor.js';
 import { Params } from './params.decorator.js';
 
 /** `check/`, `token/`, `email/`, `sms/` and `voice/` of the contract. */
@@ -36,7 +39,7 @@ export class CodesController {
   @HttpCode(200)
   @OnRepetition({
     triesCode: true,
-    // As a used code is answered.
+    // The answer to a used code.
     afterChange: ({ unique_id }) => ({
       unique_id,
       authenticated: false,
@@ -45,7 +48,7 @@ export class CodesController {
   })
   async check(
     @Realm() realm: string,
-    // Two forks of the old clients send `otp`.
+    // Two forks of the old clients call it `otp`.
     @Params({ otp: 'auth_code' }) params: CheckAuthDto,
   ) {
     const user = await this.users.get(realm, params.uniqueId);

@@ -4,35 +4,57 @@ import {
   Injectable,
   Logger,
   type NestInterceptor,
+  SetMetadata,
 } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
-import type { ServerError } from '../../contract/errors/server.error.js';
-import { rawRequest, type RawRequest } from './raw-request.js';
-import { Attempts } from '../factors/attempts.js';
+import { ServerError } from '../../contract/errors/server.error.js';
 import { DELIVERY_UNKNOWN } from '../delivery/delivery.service.js';
+import { AttemptLimiter } from '../factors/attempt-limiter.js';
 import {
   type AnswerOfUser,
-  type Claim,
-  KeptAnswers,
-} from '../store/kept-answers.js';
-import { REPETITION, type Repetition } from './repetition.decorator.js';
+  IdempotencyStore,
+} from '../store/idempotency-store.js';
+import { rawRequest, type RawRequest } from './raw-request.js';
+
+/** How a call handles repetitions with the same `Idempotency-Key`. */
+interface Repetition {
+  /**
+   * Makes the answer to a repetition after the user of the stored answer was
+   * reset, deleted, or changed in an address or number. It may throw.
+   *
+   * @default a 409 `user_changed`
+   */
+  afterChange?: (stored: AnswerOfUser) => unknown;
+  /**
+   * Whether the call checks a code of the user `unique_id`: if that user has to
+   * wait, the request is then refused before anything is written.
+   *
+   * @default false
+   */
+  triesCode?: boolean;
+}
+
+const REPETITION = 'gauthify:repetition';
+
+/** Changes how a call handles repetitions with the same `Idempotency-Key`. */
+export const OnRepetition = (repetition: Repetition): MethodDecorator =>
+  SetMetadata(REPETITION, repetition);
 
 /**
- * Answers a repeated request with what was answered to the first, where both
- * carry the same `Idempotency-Key`: a lost answer costs nobody a second SMS.
+ * Answers a repeated request with the answer to the first one if both carry the
+ * same `Idempotency-Key`: after a lost answer, nobody is sent a second SMS.
  *
- * Only successes are kept, and the error that says that nobody knows. Any other
- * means that nothing was done: the repetition is then the first request.
+ * Only successes are stored, and the error that says that a message may have
+ * been delivered. Any other error means that nothing was done: the repetition
+ * is then carried out.
  *
- * A kept answer ends with the user's epoch: after `reset_key`, a deletion or a
- * change of an address, a repetition is neither "authenticated" nor told a
- * secret, old or new. Nothing is done a second time either; what the repetition
- * is told then, each call says (`OnRepetition`), by default that the user was
- * changed since. The claim stands: this holds for an answer that was being made
- * while the user was reset, too.
+ * A stored answer expires with the user's epoch: after `reset_key`, a deletion or
+ * a change of an address, a repetition gets neither "authenticated" nor a
+ * secret, old or new, and nothing is carried out again. This also holds if the
+ * user is reset while the first request is still running.
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
@@ -40,8 +62,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
   constructor(
     private readonly adapterHost: HttpAdapterHost,
-    private readonly kept: KeptAnswers,
-    private readonly attempts: Attempts,
+    private readonly store: IdempotencyStore,
+    private readonly attempts: AttemptLimiter,
     private readonly reflector: Reflector,
   ) {}
 
@@ -49,11 +71,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
     context: ExecutionContext,
     next: CallHandler<unknown>,
   ): Promise<Observable<unknown>> {
-    // With every answer, so that a client knows before it depends on it.
+    const response: object = context.switchToHttp().getResponse();
+    // On every answer, so that a client knows the scope before it relies on it.
     this.adapterHost.httpAdapter.setHeader(
-      context.switchToHttp().getResponse(),
+      response,
       'Idempotency-Scope',
-      await this.kept.scope(),
+      await this.store.scope(),
     );
     const request = rawRequest(context);
     const key = keyOf(request);
@@ -73,41 +96,32 @@ export class IdempotencyInterceptor implements NestInterceptor {
     next: CallHandler<unknown>,
   ): Promise<unknown> {
     const realm = request.gauthifyRealm!;
-    const claimed = await this.kept.claimOrAnswer(
+    const claimed = await this.store.claimOrAnswer(
       { realm, key, content: contentOf(request) },
       triesCode
         ? () => this.attempts.refuseWaiting(realm, uniqueIdOf(request))
         : undefined,
     );
     if ('answer' in claimed)
-      return (await this.kept.isCurrent(realm, claimed.answer))
+      return (await this.store.isCurrent(realm, claimed.answer))
         ? claimed.answer
         : afterChange(claimed.answer as AnswerOfUser);
     let answer: unknown;
     try {
       answer = await lastValueFrom(next.handle());
     } catch (error) {
-      const { errorCode, message } = error as Partial<ServerError>;
-      // What may have been done is not done again.
-      if (errorCode === DELIVERY_UNKNOWN)
-        await this.orLog(
-          this.kept.keep(claimed, {
-            failure: { message: message!, errorCode },
-          }),
-          'kept',
-        );
-      else await this.orLog(this.kept.release(claimed), 'given back');
+      // Not repeated: the message may already have been delivered.
+      if (error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN)
+        await this.orLog('stored', this.store.putError(claimed, error));
+      else await this.orLog('released', this.store.release(claimed));
       throw error;
     }
-    // It was done: the caller is told, also where it cannot be kept.
-    await this.orLog(
-      this.kept.keep(claimed satisfies Claim, { answer }),
-      'kept',
-    );
+    // The request was carried out: the caller gets the answer even if it cannot be stored.
+    await this.orLog('stored', this.store.putAnswer(claimed, answer));
     return answer;
   }
 
-  private async orLog(work: Promise<void>, what: string): Promise<void> {
+  private async orLog(what: string, work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
@@ -120,12 +134,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
 function userChanged(): never {
   throw new ConflictError(
-    'The request was carried out, but the user was reset, changed or deleted since: get the user to see them as they are now',
+    'The request was carried out, but the user was reset, changed or deleted since: get the user to see their current state',
     { errorCode: 'user_changed' },
   );
 }
 
-/** As the handler will read it; anything but a string is for its validation to refuse. */
+/** As the handler will read it; its validation refuses anything but a string. */
 function uniqueIdOf({ gauthifyParams }: RawRequest): unknown {
   return gauthifyParams instanceof ParameterError
     ? undefined
@@ -143,12 +157,12 @@ function keyOf({ method, headers }: RawRequest): string | undefined {
   return key;
 }
 
-/** The request, whether its parameters came by query, form or JSON. Other spellings of a value are another request. */
+/** Identifies a request; the same for parameters in the query, a form or JSON. */
 function contentOf({ method, url, gauthifyParams }: RawRequest): string {
   const params = Object.entries(
     gauthifyParams instanceof ParameterError ? {} : (gauthifyParams ?? {}),
   )
-    // The credentials are not what is asked for; they may be rotated in between.
+    // The API key may be rotated between the request and its repetition.
     .filter(([name]) => name !== 'api_key')
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([method, url?.split('?', 1)[0], params]);

@@ -13,16 +13,30 @@ import { rawRequest, type RawParams } from './raw-request.js';
 /** Names that some clients use for a parameter: `{ otp: 'auth_code' }`. */
 type Synonyms = Readonly<Record<string, string>>;
 
+/** The request's parameters, query and body together, as the DTO that the handler's parameter is declared as. */
+export const Params = (synonyms: Synonyms = {}): ParameterDecorator =>
+  readRawParams(synonyms, toDto);
+
+/** The `unique_id` in the path. @throws ParameterError if it could not be decoded */
+export const UniqueId = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string => {
+    const { gauthifyIdProblem } = rawRequest(context);
+    if (gauthifyIdProblem) throw gauthifyIdProblem;
+    return context.switchToHttp().getRequest<{ params: { uniqueId: string } }>()
+      .params.uniqueId;
+  },
+);
+
 const readRawParams = createParamDecorator(
   (synonyms: Synonyms, context: ExecutionContext) => {
     const params = rawRequest(context).gauthifyParams;
     return !params || params instanceof ParameterError
       ? params
-      : named(params, synonyms);
+      : withoutSynonyms(params, synonyms);
   },
 );
 
-/** Reads raw parameters as the DTO of the handler's parameter, and validates them. */
+/** Converts raw parameters to the DTO, and validates them. */
 const toDto: PipeTransform = {
   transform(raw: unknown, { metatype }: ArgumentMetadata): unknown {
     if (raw instanceof ParameterError) throw raw;
@@ -31,7 +45,7 @@ const toDto: PipeTransform = {
     if (parsed.value) return parsed.value;
     throw new ParameterError(
       parsed.problems
-        // Told in the wire's spelling, which is what the caller wrote.
+        // In the spelling of the wire, which is what the caller wrote.
         .map(({ property, message }) =>
           message.replaceAll(property, wireNameOf(type, property)),
         )
@@ -40,15 +54,11 @@ const toDto: PipeTransform = {
   },
 };
 
-function named(params: RawParams, synonyms: Synonyms): RawParams {
+function withoutSynonyms(params: RawParams, synonyms: Synonyms): RawParams {
   const result = { ...params };
   for (const [synonym, name] of Object.entries(synonyms))
-    // The parameter's own name wins.
+    // The parameter's own name takes precedence.
     if ((result[name] ?? '') === '' && synonym in result)
       result[name] = result[synonym];
   return result;
 }
-
-/** The request's parameters, query and body together, as the DTO the parameter is declared as. */
-export const Params = (synonyms: Synonyms = {}): ParameterDecorator =>
-  readRawParams(synonyms, toDto);

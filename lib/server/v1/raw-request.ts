@@ -5,12 +5,12 @@ import type { ParameterError } from '../../contract/errors/parameter.error.js';
 /** Parameters of a request: flat, values as they arrived. */
 export type RawParams = Record<string, unknown>;
 
-/** Node's request, and what our middleware and guard note on it. */
+/** Node's request, with what our middleware and guard note on it. */
 export interface RawRequest extends IncomingMessage {
-  /** What the body and the query held, or why they could not be read. */
+  /** The parameters in query and body, or why they could not be read. */
   gauthifyParams?: RawParams | ParameterError;
   gauthifyRealm?: string;
-  /** Why the id in the path could not be read. */
+  /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
 }
 
@@ -30,7 +30,7 @@ export function rawResponse(context: ExecutionContext): ServerResponse {
   return response.raw ?? response;
 }
 
-/** The query string of a request, without its `?`. Whatever comes after the first `?` is of it. */
+/** The query string of a request: all that follows the first `?`. */
 export function queryOf({ url = '' }: IncomingMessage): string {
   const at = url.indexOf('?');
   return at < 0 ? '' : url.slice(at + 1);

@@ -9,7 +9,7 @@ const invalidBody = (message: string) =>
  * Reads the parameters of a request as the published clients send them: query
  * string, form, JSON, or the same in two of those; the body wins [contract].
  *
- * @throws ParameterError where the body is too large or not what it says it is
+ * @throws ParameterError if the body is too large, or not of the type that its header says
  */
 export async function readParams(
   request: IncomingMessage,
@@ -17,7 +17,7 @@ export async function readParams(
 ): Promise<RawParams> {
   const isUpdate = request.method === 'PUT';
   const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
-  // GET and DELETE may arrive with anything in the body; it means nothing.
+  // Some clients send a body with GET and DELETE: it is ignored.
   if (request.method !== 'POST' && request.method !== 'PUT') return query;
   const body = await readBody(request, maxBodyBytes);
   const contentType = request.headers['content-type'];
@@ -30,8 +30,8 @@ async function readBody(
 ): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // Read on to the end past the limit, without keeping anything: a client that
-  // is still writing when we answer would see a broken connection instead.
+  // Past the limit, read to the end and discard: a client that is still writing
+  // when we answer would see a broken connection instead of the answer.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length <= maxBytes) chunks.push(chunk);
@@ -57,7 +57,7 @@ function parseBody(
   if (/json/i.test(contentType ?? '')) return fromJson(body);
   if (/x-www-form-urlencoded/i.test(contentType ?? ''))
     return fromUrlEncoded(body, 'body', isUpdate);
-  // Clients that forget the header mean one of the two.
+  // Clients that omit the header send one of the two.
   return /^\s*\{/.test(body)
     ? fromJson(body)
     : fromUrlEncoded(body, 'body', isUpdate);
@@ -76,8 +76,8 @@ function fromJson(body: string): RawParams {
   const params: RawParams = Object.create(null) as RawParams;
   for (const [name, member] of Object.entries(value)) {
     const isNested = typeof member === 'object' && member !== null;
-    // Only `meta` may be nested. Anything else is told by its validator, and
-    // not walked through: it may be thousands of levels deep.
+    // Only `meta` may be nested. The validator refuses any other object; it is
+    // not serialized here, because it may be thousands of levels deep.
     if (!isNested) params[name] = member;
     else params[name] = name === 'meta' ? toJson(member as object) : {};
   }
@@ -93,8 +93,8 @@ function toJson(value: object): string {
 }
 
 /**
- * @param isUpdate whether empty means unchanged: the Java client sends every
- *   field it does not set as empty [contract]. JSON says `null` or `""` to clear.
+ * @param isUpdate whether an empty value means "unchanged": the Java client sends
+ *   every field that is not set as empty [contract]. JSON clears with `null` or `""`.
  */
 function fromUrlEncoded(
   text: string,
@@ -122,7 +122,7 @@ function fromUrlEncoded(
   return params;
 }
 
-/** `URLSearchParams` reads what is not UTF-8 as U+FFFD, and `J%FCrgen` and `J%E4rgen` as one. */
+/** Not `URLSearchParams`: it decodes what is not UTF-8 to U+FFFD, so that `J%FCrgen` and `J%E4rgen` would be the same. */
 function decodeFormText(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
@@ -131,7 +131,7 @@ function decodeFormText(text: string): string | undefined {
   }
 }
 
-/** For a parameter whose bytes are no UTF-8, or whose `%` starts no escape. */
+/** The error for a parameter that is not UTF-8, or has a `%` that starts no escape. */
 export function notUtf8(name: string): ParameterError {
   return new ParameterError(
     `${name} must be percent-encoded UTF-8 (a "%" itself is "%25")`,

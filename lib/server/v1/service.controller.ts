@@ -4,7 +4,7 @@ import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
 import { ERROR_CODES } from '../../contract/error-codes.js';
 
-/** What is told about the server itself. */
+/** Information about the server itself: `errors/` and `outbox/`. */
 @Api()
 @Controller('v1')
 export class ServiceController {
@@ -17,8 +17,8 @@ export class ServiceController {
   }
 
   /**
-   * Messages of channels nothing is configured for; newest first. Not in the
-   * contract. No more than the key can see anyway: `otp` of every user is a code.
+   * Messages of channels that have no sender, newest first. Not in the contract.
+   * Reveals nothing new: the API key already sees every user's `otp`.
    */
   @Get('outbox')
   messages(@Realm() realm: string) {

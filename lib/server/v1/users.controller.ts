@@ -2,14 +2,13 @@ import { Controller, Delete, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { CreateUserDto } from '../../contract/dto/create-user.dto.js';
 import { ListUsersDto } from '../../contract/dto/list-users.dto.js';
 import { UpdateUserDto } from '../../contract/dto/update-user.dto.js';
-import { OnRepetition } from './repetition.decorator.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
+import { OnRepetition } from './idempotency.interceptor.js';
 import { PagedList } from './paged-list.js';
-import { Params } from './params.decorator.js';
-import { UniqueId } from './unique-id.decorator.js';
+import { Params, UniqueId } from './params.decorator.js';
 
 /** `users/` of the contract. */
 @Api()
@@ -48,7 +47,7 @@ export class UsersController {
   }
 
   @Delete(':uniqueId')
-  // The user as they last were: all of it ended with them.
+  // The user as they were before the deletion: none of it is valid any longer.
   @OnRepetition({ afterChange: (kept) => kept })
   async delete(@Realm() realm: string, @UniqueId() uniqueId: string) {
     return this.view.show(await this.users.delete(realm, uniqueId));

@@ -3,7 +3,12 @@ const UNITS = [
   ['minute', 60],
 ] as const;
 
-/** A wait as people say it, rounded up: `1 second`, `90 seconds`, `3 minutes`, `2 hours`. */
+/** An exact wait: `1 second`, `20 seconds`. For API messages, whose readers may not see `Retry-After`. */
+export function inSeconds(seconds: number): string {
+  return `${seconds} second${seconds === 1 ? '' : 's'}`;
+}
+
+/** A wait for people to read, rounded up: `1 second`, `90 seconds`, `3 minutes`, `2 hours`. */
 export function inWords(seconds: number): string {
   const [unit, length] = UNITS.find(([, length]) => seconds >= 2 * length) ?? [
     'second',

@@ -7,25 +7,25 @@ import { ServerError } from '../../contract/errors/server.error.js';
 import type { Clock } from '../settings/clock.js';
 import { failure } from './envelope.js';
 
-/** What Node reports of a request it could not read. */
+/** Node's `clientError` event: a request that it could not parse. */
 interface ClientError extends NodeJS.ErrnoException {
-  /** The bytes it was reading at that moment. */
+  /** The bytes it was parsing at that moment. */
   rawPacket?: Buffer;
 }
 
 type Listener = (error: ClientError, socket: Socket) => void;
 
-/** How long a client that is still writing may take to read the answer. */
+/** Time a client that is still writing has to read the answer. */
 const LINGER_MS = 1_000;
 
 /**
- * Answers requests that Node cannot read with the envelope: Node's own 400 is
- * a success to the published clients. Those of the rest of the application are
- * answered as they were before.
+ * Answers requests that Node cannot parse with the envelope: the published
+ * clients take Node's own 400 for success. Requests to the rest of the
+ * application are answered as before.
  *
- * @param isOurs whether a URL is of this server; `undefined`: nobody knows which it is
+ * @param isOurs whether a URL belongs to this server; `undefined`: the URL is not known
  */
-export function answerClientErrors(
+export function answerUnreadableRequests(
   server: Server,
   isOurs: (url: string | undefined) => boolean,
   now: Clock,
@@ -49,7 +49,7 @@ export function answerClientErrors(
       for (const listener of others) listener.call(server, error, socket);
       return;
     }
-    // What a client goes on to write after the answer is no request either.
+    // Ignore what the client still writes after the answer.
     if (answered.has(socket)) return;
     answered.add(socket);
     const isAnswering =
@@ -72,7 +72,7 @@ function describe(error: ClientError): GAuthifyError {
       return invalid('The headers of the request are too large');
     case 'HPE_INVALID_URL':
       return invalid(
-        'The path must be percent-encoded UTF-8: it has bytes that no URL has',
+        'The path must be percent-encoded UTF-8: it contains bytes that are not allowed in a URL',
       );
     case 'HPE_INVALID_METHOD':
       return new NotFoundError('There is no such method', {
@@ -88,12 +88,12 @@ function describe(error: ClientError): GAuthifyError {
   }
 }
 
-/** The URL of the request line, where the bytes start with one. */
+/** The URL, if the bytes start with a request line. */
 function urlOf({ rawPacket }: ClientError): string | undefined {
   return /^[A-Z-]+ (\S+)/.exec(rawPacket?.toString('latin1') ?? '')?.[1];
 }
 
-/** What Node does where nobody listens. */
+/** What Node does if there is no listener. */
 function answerAsNode({ code }: ClientError, socket: Socket): void {
   const status =
     code === 'HPE_HEADER_OVERFLOW'

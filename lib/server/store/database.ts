@@ -1,17 +1,18 @@
 import { closeSync, openSync } from 'node:fs';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import BetterSqlite3 from 'better-sqlite3';
 import { sqliteFile } from '../settings/sqlite-file.js';
 import { StartError } from '../settings/start-error.js';
 import { MIGRATIONS } from './migrations.js';
-import type { Database, Schema } from './schema.js';
+import { DATABASE, type Database, type Schema } from './schema.js';
 
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Opens the database and brings it to the newest schema.
+ * Opens the database and migrates it to the newest schema.
  *
- * @throws StartError where the file cannot be opened, is no SQLite database, or a migration fails
+ * @throws StartError if the file cannot be opened, is not a SQLite database, or a migration fails
  */
 export async function openDatabase(url: string): Promise<Database> {
   const file = sqliteFile(url);
@@ -31,10 +32,20 @@ export async function openDatabase(url: string): Promise<Database> {
   return db;
 }
 
+/** Closes the database once the HTTP server has answered its last request. */
+@Injectable()
+export class DatabaseLifecycle implements OnApplicationShutdown {
+  constructor(@Inject(DATABASE) private readonly db: Database) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.db.destroy();
+  }
+}
+
 /**
- * All migrations or none, by one program at a time: Kysely leaves both to the
- * database, and SQLite to us. The one connection there is makes the statements
- * of the migrations part of this transaction.
+ * Runs all migrations or none, in one process at a time. For SQLite, Kysely
+ * ensures neither. The migrations run on the only connection, and so inside this
+ * transaction.
  */
 async function migrate(
   db: Database,
@@ -55,14 +66,14 @@ async function migrate(
 }
 
 function openSqlite(file: string): BetterSqlite3.Database {
-  // Before there is a file: this is no fault of the file's.
+  // Before the file is created: an error here has nothing to do with the file.
   loadNativeBinary();
   let sqlite: BetterSqlite3.Database | undefined;
   try {
-    // For its owner alone; SQLite gives its journals the same mode.
+    // Readable by its owner alone; SQLite gives its journals the same mode.
     if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
     sqlite = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS });
-    // WAL lets readers go on while one writes. `synchronous` stays FULL: a used
+    // With WAL, a writer does not block readers. `synchronous` stays FULL: a used
     // code must still be used after a power cut.
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
@@ -71,13 +82,13 @@ function openSqlite(file: string): BetterSqlite3.Database {
   } catch (error) {
     sqlite?.close();
     throw new StartError(
-      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}`,
+      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
       { cause: error },
     );
   }
 }
 
-/** better-sqlite3 loads its binary at the first database. */
+/** better-sqlite3 loads its binary when the first database is opened. */
 function loadNativeBinary(): void {
   try {
     new BetterSqlite3(':memory:').close();

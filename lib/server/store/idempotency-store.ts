@@ -5,48 +5,51 @@ import { ServerError } from '../../contract/errors/server.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { Keyring } from './keyring.js';
 import { DATABASE, type Database } from './schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 
 const PURGE_EVERY_MS = 30_000;
-/** Rows a request clears away at the most: SQLite holds up all others meanwhile. */
+/** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 500;
 const POLL_MS = [5, 10, 20, 40];
 
-/** A request with a key. */
+/** A request with an `Idempotency-Key`. */
 export interface KeyedRequest {
   realm: string;
   key: string;
-  /** All that makes it this request: method, path, parameters. */
+  /** Identifies the request: method, path and parameters. */
   content: string;
 }
 
-/** How a request ended, as far as it is kept. */
-export type Outcome =
+/** How a request ended. */
+type Outcome =
   { answer: unknown } | { failure: { message: string; errorCode: string } };
 
-/** A kept answer that grants something of a user. */
+/** A stored answer that is valid for one epoch of a user. */
 export interface AnswerOfUser {
   unique_id: string;
   epoch: string;
 }
 
-/** The right to act on a request, which one of all its repetitions gets. */
+/** The right to carry out a request; of all its repetitions, one gets it. */
 export interface Claim {
   id: string;
   claim: string;
 }
 
 /**
- * Answers by `Idempotency-Key`, in the database and so for all instances.
+ * Stores answers by `Idempotency-Key`, in the database and so for all instances.
  *
- * One statement claims a key; whoever got it acts, and stores what it answers.
- * A claim whose holder dies in between stays without an answer: the request may
- * have been carried out, so its repetitions are errors until the key expires,
- * rather than a second SMS. The caller who wants a second one makes a new call,
- * which has a key of its own.
+ * One statement claims a key; the request that claimed it is carried out, and
+ * its answer is stored. If the process dies in between, the claim stays without
+ * an answer: the request may have been carried out, so its repetitions are
+ * errors until the key expires, rather than a second SMS. A caller who wants a
+ * second message makes a new call, with a new key.
  */
 @Injectable()
-export class KeptAnswers {
+export class IdempotencyStore {
   private purgedAt = 0;
   private scopeId?: Promise<string>;
 
@@ -57,7 +60,7 @@ export class KeptAnswers {
     private readonly keyring: Keyring,
   ) {}
 
-  /** Names the database: servers that say the same one know each other's keys. */
+  /** Identifies the database: servers with the same scope share their keys. */
   scope(): Promise<string> {
     this.scopeId ??= this.db
       .selectFrom('idempotency_scope')
@@ -74,18 +77,18 @@ export class KeptAnswers {
   }
 
   /**
-   * The right to act, or what was answered to the same request before.
+   * Claims the key of a request, or returns the answer to the same request.
    *
-   * @param beforeClaim runs where the key has no answer and no claim yet, before anything is written;
-   *   what it throws is the answer, and nothing is kept
-   * @throws ParameterError where the key was used for another request
-   * @throws ServerError where the first request has no answer yet, or ended in one that was kept
+   * @param beforeClaim runs before anything is written, if the key has neither an answer nor a claim;
+   *   if it throws, nothing is written
+   * @throws ParameterError if the key was used for another request
+   * @throws ServerError if the first request has no answer yet, or its answer is a stored error
    */
   async claimOrAnswer(
     { realm, key, content }: KeyedRequest,
     beforeClaim?: () => Promise<void>,
   ): Promise<Claim | { answer: unknown }> {
-    // A realm has no line break in it: no pair of realm and key is another's.
+    // A realm contains no line break: each pair of realm and key has its own id.
     const id = createHash('sha256').update(`${realm}\n${key}`).digest('hex');
     if (beforeClaim && !(await this.isLive(id))) await beforeClaim();
     await this.purge();
@@ -98,7 +101,7 @@ export class KeptAnswers {
         .select(['fingerprint', 'answer'])
         .where('id', '=', id)
         .executeTakeFirst();
-      // The first failed without effect: this one is the first now.
+      // The first request failed without effect: this one takes its place.
       const mine = row ? undefined : await this.claim(id, content);
       if (mine) return mine;
       if (row && !this.keyring.matches(row.fingerprint, content))
@@ -124,8 +127,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Whether an answer still is of its user as they are now. One that carries no
-   * epoch is of no user, or grants nothing.
+   * Whether the user of an answer still has the epoch in it. An answer without an
+   * epoch is always current.
    */
   async isCurrent(realm: string, answer: unknown): Promise<boolean> {
     const { unique_id, epoch } = (answer ?? {}) as Partial<AnswerOfUser>;
@@ -140,19 +143,31 @@ export class KeptAnswers {
     return user !== undefined;
   }
 
-  /** Keeps what came of it. */
-  async keep({ id, claim }: Claim, outcome: Outcome): Promise<void> {
+  /** Stores the answer to a request. */
+  async putAnswer(claim: Claim, answer: unknown): Promise<void> {
+    await this.put(claim, { answer });
+  }
+
+  /** Stores the error of a request that must not be carried out again. */
+  async putError(
+    claim: Claim,
+    { message, errorCode }: ServerError,
+  ): Promise<void> {
+    await this.put(claim, { failure: { message, errorCode } });
+  }
+
+  private async put({ id, claim }: Claim, outcome: Outcome): Promise<void> {
     const text = JSON.stringify(outcome);
     await this.db
       .updateTable('idempotency')
-      // It holds the user's secret and a usable code.
+      // Sealed: it holds the user's secret and a usable code.
       .set({ answer: this.keyring.seal(Buffer.from(text), place(id)) })
       .where('id', '=', id)
       .where('claim', '=', claim)
       .execute();
   }
 
-  /** Gives the key back after a request that did nothing. */
+  /** Releases the key of a request that had no effect. */
   async release({ id, claim }: Claim): Promise<void> {
     await this.db
       .deleteFrom('idempotency')
@@ -208,7 +223,7 @@ export class KeptAnswers {
           .limit(PURGE_ROWS),
       )
       .executeTakeFirst();
-    // There may be more, for the next request.
+    // There may be more: the next request continues.
     if (numDeletedRows >= PURGE_ROWS) this.purgedAt = 0;
   }
 

@@ -6,8 +6,11 @@ import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { LONGEST_PARAM } from './fastify-adapter.js';
 import { MOUNT_PATH, STANDALONE } from '../settings/mount-path.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
-import { answerClientErrors } from './client-errors.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import { answerUnreadableRequests } from './unreadable-requests.js';
 import { failure } from './envelope.js';
 import type { RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
@@ -23,16 +26,16 @@ const KNOWN_METHODS = [
 ];
 
 /**
- * What the published clients need of HTTP that Express and Fastify do not
- * agree on, below both and for the paths of this module alone: a slash at the
- * end or not, ids in the path that are not percent-encoded, bodies of any
- * content type, and an envelope for unknown paths.
+ * Compatibility with the published v1 clients, below Express and Fastify, and
+ * for the paths of this module alone: an optional trailing slash, ids in the path that
+ * are not percent-encoded, bodies of any content type, and an envelope for
+ * unknown paths.
  */
 @Injectable()
-export class HttpWire implements OnModuleInit {
-  /** Start of the paths of the API. */
+export class V1Compatibility implements OnModuleInit {
+  /** The paths of the API start with this. */
   private readonly prefix: string;
-  /** Start of the paths that nothing but this server answers. */
+  /** Paths that start with this belong to this server alone. */
   private readonly scope: string;
   private readonly logger = new Logger('GAuthifyServer');
 
@@ -45,8 +48,8 @@ export class HttpWire implements OnModuleInit {
   ) {
     this.prefix = `${mountPath}/v1/`;
     this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
-    // Here and not in `onModuleInit`: the body must be ours before the
-    // application's own parsers see it. In tests the adapter comes later.
+    // In the constructor: the body must be read before the application's own
+    // parsers are registered. In tests the adapter is created later.
     const useMiddleware = () => {
       this.adapterHost.httpAdapter.use(this.middleware);
     };
@@ -60,18 +63,18 @@ export class HttpWire implements OnModuleInit {
     const server = httpAdapter.getHttpServer() as Server;
     const isOurs = (url: string | undefined) =>
       url === undefined ? this.standalone : this.isOurs(originForm(url));
-    answerClientErrors(server, isOurs, this.now);
+    answerUnreadableRequests(server, isOurs, this.now);
     answerExpectations(server, isOurs);
-    // Before the router, which is the first to look at the URL.
+    // Before the router reads the URL.
     server.prependListener('request', (request: RawRequest) => {
       const url = originForm(request.url ?? '/');
       if (!this.isOurs(url)) return;
       request.url = this.normalizeUrl(url, request);
-      // Routers answer methods they do not know in ways of their own. This one has no route.
+      // Routers differ in how they answer unknown methods. PATCH has no route: a 404.
       if (!KNOWN_METHODS.includes(request.method ?? ''))
         request.method = 'PATCH';
     });
-    // After the routes of the module: whatever they did not take.
+    // After the routes of the module: every path without a route.
     const rest = httpAdapter.getType() === 'fastify' ? '*' : '{*rest}';
     httpAdapter.all(`${this.scope}${rest}`, this.notFound);
     if (this.scope !== '/')
@@ -80,7 +83,7 @@ export class HttpWire implements OnModuleInit {
 
   private readonly notFound = (_request: unknown, response: unknown): void => {
     const error = new NotFoundError(
-      `There is nothing at this path: those of the API start with ${this.prefix}`,
+      `There is nothing at this path: the paths of the API start with ${this.prefix}`,
       { errorCode: 'path_not_found' },
     );
     this.adapterHost.httpAdapter.reply(
@@ -94,7 +97,7 @@ export class HttpWire implements OnModuleInit {
     return `${url.split('?', 1)[0]}/`.startsWith(this.scope);
   }
 
-  /** Fastify finds no route for a parameter over a length it was made with. */
+  /** Fastify finds no route if a path parameter is longer than its `maxParamLength`. */
   private warnOfShortParams(): void {
     const { httpAdapter } = this.adapterHost;
     if (httpAdapter.getType() !== 'fastify') return;
@@ -108,7 +111,7 @@ export class HttpWire implements OnModuleInit {
       );
   }
 
-  /** Takes the slash at the end away, encodes an id that is not encoded, and leaves nothing that a router refuses. */
+  /** Removes the trailing slash, encodes an unencoded id, and escapes what a router refuses. */
   private normalizeUrl(url: string, request: RawRequest): string {
     const [, whole = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(url)!;
     const path = whole.replace(/(?<=.)\/+$/, '');
@@ -132,7 +135,7 @@ export class HttpWire implements OnModuleInit {
   ): void => {
     const url =
       (request as { originalUrl?: string }).originalUrl ?? request.url;
-    // Other routes below `path` may be the application's, and want their bodies.
+    // Other routes may be the application's own: leave their bodies unread.
     if (!this.standalone && !url?.startsWith(this.prefix)) {
       next();
       return;
@@ -151,7 +154,7 @@ export class HttpWire implements OnModuleInit {
               });
       })
       .finally(() => {
-        // The body is read: without these the application's parsers leave it be.
+        // Without these headers the application's parsers do not try to read the body again.
         delete request.headers['content-type'];
         delete request.headers['content-length'];
         delete request.headers['transfer-encoding'];
@@ -160,13 +163,13 @@ export class HttpWire implements OnModuleInit {
   };
 }
 
-/** Of `http://host/path`, as clients behind a proxy may send it, the path. */
+/** The path of `http://host/path`, which clients behind a proxy may send. */
 function originForm(url: string): string {
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-/** A request with `Expect` other than `100-continue`: Node's 417 has no envelope. */
+/** Handles `Expect` other than `100-continue` as a normal request: Node's 417 has no envelope. */
 function answerExpectations(
   server: Server,
   isOurs: (url: string | undefined) => boolean,

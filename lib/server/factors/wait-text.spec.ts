@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { inWords } from './in-words.js';
+import { inWords } from './wait-text.js';
 
 it.each([
   [1, '1 second'],

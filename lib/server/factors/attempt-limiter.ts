@@ -1,50 +1,59 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type RawBuilder, sql } from 'kysely';
+import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
-import { SERVER_SETTINGS, type ServerSettings } from '../settings/settings.js';
-import { inSeconds } from './in-seconds.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import { inSeconds } from './wait-text.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What decides whether a user may try a code. */
+/** A code that was right, and is now used. */
+export interface AcceptedCode {
+  method: AuthMethod;
+  /** The user's epoch when the code was accepted. */
+  epoch: string;
+}
+
+/** The columns that decide whether a user may try a code. */
 type Standing = Pick<
   UserRow,
   'failures' | 'next_attempt_at' | 'wrong_codes_until'
 >;
 
-/** What a right code sets; part of the statement that uses the code up. */
+/** What a right code sets, in the statement that marks the code as used. */
 type Forgiveness = Record<keyof Standing, RawBuilder<number>>;
 
 /**
- * Counts attempts to enter a code, so that nobody guesses one.
+ * Limits how often codes of a user can be guessed. The numbers are in
+ * `settings/security.options.ts`.
  *
- * An attempt counts as failed before its code is looked at, in one statement.
- * So 200 guesses at the same moment are 200 in the counts, and all but the
- * allowed few are refused without a look. There are two counts:
+ * An attempt counts as failed before its code is compared, in one statement. So
+ * 200 simultaneous guesses count as 200, and all but the allowed few are refused
+ * without a comparison. There are two counts, and `reset_key` resets both:
  *
- * - Consecutive failures (`failures`, `next_attempt_at`): they make the user
- *   wait, and finally lock them. A six-digit code may be a guess at the
- *   authenticator app or at a sent code, so both share this count. A right TOTP
- *   code or one-time pass sets it back. A right sent code sets it back only
- *   where the user has no authenticator app enrolled; where they have, it takes
- *   back its own attempt alone, or the mailbox would buy guesses at the app.
- * - Wrong codes in a day (`wrong_codes_until`): a right code of any kind takes
- *   back its own attempt alone. Kept as the time at which the allowance is whole
- *   again: each attempt moves that on by one share of the day, and is refused
- *   where it is too far ahead (the generic cell rate algorithm). One number
- *   holds for every window of 24 hours, and a refused user waits for minutes
- *   rather than until the next day.
- *
- * `reset_key` starts both anew.
+ * - Consecutive failures (`failures`, `next_attempt_at`) make the user wait, and
+ *   finally lock them. A six-digit code may be a guess at the authenticator app
+ *   or at a sent code, so both share this count. A right TOTP code or one-time
+ *   pass resets it. A right sent code resets it only if the user has no
+ *   authenticator app; otherwise it takes back just its own attempt. If it reset
+ *   the count, access to the mailbox would allow more guesses at the app.
+ * - Wrong codes in a day (`wrong_codes_until`): a right code takes back just its
+ *   own attempt. The column is the time at which the allowance is full again:
+ *   each attempt moves it forward by one share of the day, and is refused if it
+ *   is too far ahead (generic cell rate algorithm). One number thus limits every
+ *   window of 24 hours, and a refused user waits minutes, not until the next day.
  */
 @Injectable()
-export class Attempts {
-  /** What one attempt takes of the day. */
+export class AttemptLimiter {
+  /** How far one attempt moves `wrong_codes_until`, milliseconds. */
   private readonly shareMs: number;
-  /** How far ahead `wrong_codes_until` may be for one more attempt. */
+  /** How far ahead `wrong_codes_until` may be for another attempt, milliseconds. */
   private readonly aheadMs: number;
 
   constructor(
@@ -60,14 +69,14 @@ export class Attempts {
   }
 
   /**
-   * Takes one attempt of a user, in one statement.
+   * Counts one attempt of a user, in one statement.
    *
-   * @returns the user as they are now
-   * @throws RateLimitError where the user has to wait, or is locked; nothing is written then
-   * @throws NotFoundError where the user was deleted meanwhile
+   * @returns the user after that
+   * @throws RateLimitError if the user has to wait or is locked; then nothing is written
+   * @throws NotFoundError if the user has been deleted
    */
   async reserve(userId: string): Promise<UserRow> {
-    // Read first: whoever has to wait costs no write.
+    // Read first: refusing a user who has to wait costs no write.
     await this.refuseIfWaiting(userId);
     const now = this.now();
     const { lockAfterAttempts } = this.settings.security;
@@ -85,28 +94,32 @@ export class Attempts {
       .returningAll()
       .executeTakeFirst();
     if (user) return user;
-    // Another attempt came first.
+    // Another attempt was faster.
     await this.refuseIfWaiting(userId);
     throw this.tooMany(1);
   }
 
   /**
-   * Refuses a user who has to wait, or is locked, by reading alone. One who does
-   * not exist has to wait for nothing.
+   * Refuses a user who has to wait or is locked, without a write. Does nothing for
+   * a user who does not exist.
    *
    * @throws RateLimitError
    */
   async refuseWaiting(realm: string, uniqueId: unknown): Promise<void> {
-    // `check/` itself answers these, with `false`.
+    // `check/` answers them itself, with `false`.
     if (this.settings.whileLocked === 'false') return;
     if (typeof uniqueId !== 'string') return;
-    const user = await this.db
-      .selectFrom('users')
-      .select(['failures', 'next_attempt_at', 'wrong_codes_until'])
+    const user = await this.standings()
       .where('realm', '=', realm)
       .where('unique_id', '=', uniqueId)
       .executeTakeFirst();
     if (user) this.refuse(user);
+  }
+
+  private standings() {
+    return this.db
+      .selectFrom('users')
+      .select(['failures', 'next_attempt_at', 'wrong_codes_until']);
   }
 
   private refuse({
@@ -118,7 +131,7 @@ export class Attempts {
       this.settings.security;
     if (failures >= lockAfterAttempts)
       throw new RateLimitError(
-        'The user is locked after too many wrong codes: only reset_key helps',
+        'The user is locked after too many wrong codes: only reset_key unlocks them',
         {
           errorCode: 'user_locked',
           retryAfterSeconds: maxAttemptDelaySeconds,
@@ -129,7 +142,7 @@ export class Attempts {
     if (waitMs > 0) throw this.tooMany(Math.ceil(waitMs / 1000));
   }
 
-  /** For a right TOTP code or one-time pass. */
+  /** What a right TOTP code or one-time pass sets. */
   forgiveAll(): Forgiveness {
     return {
       failures: sql`0`,
@@ -139,14 +152,14 @@ export class Attempts {
   }
 
   /**
-   * For a right sent code.
+   * What a right sent code sets.
    *
-   * @param reserved the user as `reserve` returned them
+   * @param user the result of `reserve`
    */
   forgiveSent({ next_attempt_at }: Standing): Forgiveness {
     return {
       failures: sql`case when enrolled = 0 then 0 else max(failures - 1, 0) end`,
-      // The wait of this attempt ends with it; that of another one goes on.
+      // Ends the wait that this attempt caused, not one that a later attempt caused.
       next_attempt_at: sql`case when enrolled = 0 or next_attempt_at = ${next_attempt_at} then 0 else next_attempt_at end`,
       wrong_codes_until: this.withoutThis(),
     };
@@ -157,9 +170,7 @@ export class Attempts {
   }
 
   private async refuseIfWaiting(userId: string): Promise<void> {
-    const user = await this.db
-      .selectFrom('users')
-      .select(['failures', 'next_attempt_at', 'wrong_codes_until'])
+    const user = await this.standings()
       .where('id', '=', userId)
       .executeTakeFirst();
     if (!user)
@@ -167,14 +178,14 @@ export class Attempts {
     this.refuse(user);
   }
 
-  /** In SQL, because only there the count cannot change under it. */
+  /** In SQL, so that it uses the count of the same statement. */
   private nextAttemptAt(now: number) {
     const {
       freeAttempts,
       attemptDelaySeconds: delay,
       maxAttemptDelaySeconds: max,
     } = this.settings.security;
-    // Doublings after which the longest wait is reached: keeps the shift small.
+    // Doublings until the longest wait is reached: bounds the shift.
     const doublings = Math.max(0, Math.ceil(Math.log2(max / delay)));
     const over = sql`(failures + 1 - ${sql.lit(freeAttempts)})`;
     return sql<number>`case
@@ -186,7 +197,7 @@ export class Attempts {
 
   private tooMany(seconds: number): RateLimitError {
     return new RateLimitError(
-      `Too many wrong codes: wait ${inSeconds(seconds)} before the next`,
+      `Too many wrong codes: wait ${inSeconds(seconds)} before the next attempt`,
       { errorCode: 'too_many_attempts', retryAfterSeconds: seconds },
     );
   }

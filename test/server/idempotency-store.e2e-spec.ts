@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { DATABASE, type Database } from '../../lib/server/store/schema.js';
-import { KeptAnswers } from '../../lib/server/store/kept-answers.js';
+import { IdempotencyStore } from '../../lib/server/store/idempotency-store.js';
 import { call, createUser } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
@@ -140,13 +140,13 @@ it('a repeated deletion answers what it did, also when the user is there again',
 
 it('an answer that was being made while the user was reset is not replayed', async () => {
   const user = await createUser(server);
-  const kept = server.app.get(KeptAnswers);
-  const keep = kept.keep.bind(kept);
-  // Between the acceptance of the code and the keeping of the answer.
-  kept.keep = async (claim, outcome) => {
-    kept.keep = keep;
+  const store = server.app.get(IdempotencyStore);
+  const putAnswer = store.putAnswer.bind(store);
+  // Between the acceptance of the code and the storing of the answer.
+  store.putAnswer = async (claim, answer) => {
+    store.putAnswer = putAnswer;
     await update(user.unique_id, { reset_key: 'true' });
-    await keep(claim, outcome);
+    await putAnswer(claim, answer);
   };
   const params = {
     unique_id: user.unique_id,
@@ -158,7 +158,7 @@ it('an answer that was being made while the user was reset is not replayed', asy
     request('POST', 'check/', params, key),
   ]);
   const answers = [first, second].map(({ body }) => body.data.authenticated);
-  // The one who acted was right at that moment; their epoch says that it is over.
+  // The first answer was right when it was made; its epoch is outdated since.
   expect(answers.sort()).toEqual([false, true]);
   const { body } = await request('POST', 'check/', params, key);
   expect(body.data.authenticated).toBe(false);
