@@ -1,9 +1,7 @@
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import { MFA_POLICY_KEY } from '../contract/mfa-policy-key.js';
 import type { RequireMfaOptions } from './mfa.options.js';
 import { AUTH_METHODS } from './method-strength.js';
-
-/** Metadata key of what a handler or controller asks of `MfaGuard`. */
-export const MFA_POLICY = 'gauthify:mfa-policy';
 
 /** What `@RequireMfa` or `@SkipMfa` says at one place, and what all of them come to. */
 export type MfaPolicy = RequireMfaOptions & { skip?: true };
@@ -109,7 +107,8 @@ function readPolicy(handler: Function, type: Function): MfaPolicy {
 
 /** What is said at this very place: `Reflect.getMetadata` would find what a class above says. */
 export function ownPolicy(target: Function): MfaPolicy | undefined {
-  return Reflect.getOwnMetadata(MFA_POLICY, target) as MfaPolicy | undefined;
+  return Reflect.getOwnMetadata(MFA_POLICY_KEY, target) as
+    MfaPolicy | undefined;
 }
 
 function invalid(option: string, problem: string): Error {

@@ -1,9 +1,9 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { MFA_POLICY_KEY } from '../contract/mfa-policy-key.js';
 import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 import { verificationOf } from './mfa-exchange.js';
 import {
   checkPolicy,
-  MFA_POLICY,
   type MfaPolicy,
   mergePolicies,
   ownPolicy,
@@ -67,6 +67,6 @@ function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
       throw new Error(
         `@RequireMfa on ${name}: methods of its decorators have none in common, so nobody could be let in.`,
       );
-    Reflect.defineMetadata(MFA_POLICY, merged, place);
+    Reflect.defineMetadata(MFA_POLICY_KEY, merged, place);
   };
 }
