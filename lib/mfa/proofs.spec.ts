@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { expect, it } from '@jest/globals';
-import { MfaProofs } from './mfa-proofs.js';
+import { MfaProofs } from './proofs.js';
 
 it.each([
   [-1000, true],
@@ -27,7 +27,9 @@ it.each([
       },
       undefined,
     );
-    const demand = { userId: 'jane', binding: undefined };
-    expect((await proofs.verify(proof, demand)) !== undefined).toBe(isTaken);
+
+    expect((await proofs.verify(proof!, 'jane', undefined)) !== undefined).toBe(
+      isTaken,
+    );
   },
 );
