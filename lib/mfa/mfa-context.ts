@@ -54,8 +54,9 @@ export interface MfaAttempt extends SecondFactorAttempt, MfaContext {
 
 type Loose = Record<string, any>;
 
-const verifications = new WeakMap<object, MfaVerification>();
-/** Contexts that guards read, for `@Mfa()`: a guard may override `getContext()`. */
+/** Where verifications are stored: a WeakMap with an entry for each request costs the garbage collector more than the guard. */
+const VERIFICATION = Symbol('gauthify.verification');
+/** Contexts of guards that override `getContext()`, for `@Mfa()`. */
 const contexts = new WeakMap<object, MfaContext>();
 /** Upgrade requests of sockets that do not hold theirs themselves (`ws`). */
 const handshakes = new WeakMap<object, MfaRequest>();
@@ -66,11 +67,16 @@ export function setHandshake(client: object, request: MfaRequest): void {
 }
 
 export function setVerification(subject: object, mfa: MfaVerification): void {
-  verifications.set(subject, mfa);
+  // Not enumerable: a copy of the request must not be let in by it.
+  Object.defineProperty(subject, VERIFICATION, {
+    value: mfa,
+    configurable: true,
+  });
 }
 
 export function getVerification(subject: object): MfaVerification | undefined {
-  return verifications.get(subject);
+  if (!Object.hasOwn(subject, VERIFICATION)) return undefined;
+  return (subject as { [VERIFICATION]: MfaVerification })[VERIFICATION];
 }
 
 /** Stores the context that a guard read, for the handler's `@Mfa()`. */

@@ -122,7 +122,8 @@ export class MfaGuard implements CanActivate {
     policy: RequireMfaOptions,
   ): Promise<MfaAttempt> {
     const context = this.getContext(execution);
-    setContext(execution, context);
+    if (this.getContext !== MfaGuard.prototype.getContext)
+      setContext(execution, context);
     return await this.read(context, policy, execution);
   }
 
@@ -217,7 +218,7 @@ export class MfaGuard implements CanActivate {
     policy: RequireMfaOptions,
     execution?: ExecutionContext,
   ): Promise<MfaAttempt> {
-    const { request } = context;
+    const { transport, request, response, subject, carrier } = context;
     const userId = userIdOf(this.getUserId(request));
     if (userId === undefined) {
       await this.deny(context, 'mfa_not_signed_in');
@@ -225,11 +226,15 @@ export class MfaGuard implements CanActivate {
       throw new ForbiddenException();
     }
     return {
-      ...context,
+      transport,
+      request,
+      response,
+      subject,
+      carrier,
       userId,
       policy,
       execution,
-      isLongLived: context.transport === 'ws',
+      isLongLived: transport === 'ws',
       code: () => this.getCode(request),
       proofs: () => this.getProofs(request),
       binding: () => this.options.mfa.proof?.bindTo?.(request),

@@ -195,7 +195,7 @@ describe('a subclass of MfaGuard with a constructor of its own', () => {
         { providers: [Silent] },
       );
       const user = await createUser(server, { email: 'a@example.com' });
-      for (const as of [{}, { 'x-user': user.unique_id }]) {
+      for (const as of [undefined, { 'x-user': user.unique_id as string }]) {
         const { status, body } = await running.ask(
           'POST',
           '/mfa/enroll',
