@@ -10,11 +10,8 @@ import {
   invalid,
   resolveClientOptions,
 } from './client/client.options.js';
-import {
-  checkMfaOptions,
-  type GAuthifyResolvedOptions,
-  type MfaOptions,
-} from './mfa/mfa.options.js';
+import { checkMfaOptions } from './mfa/check-options.js';
+import type { GAuthifyResolvedOptions, MfaOptions } from './mfa/mfa.options.js';
 
 /** Token of the options as the application gave them, unchecked: only the check may use it. */
 export const GAUTHIFY_GIVEN_OPTIONS = Symbol('GAUTHIFY_GIVEN_OPTIONS');

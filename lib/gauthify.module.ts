@@ -16,17 +16,19 @@ import type {
   GAuthifyResolvedOptions,
   MfaRoutesOption,
 } from './mfa/mfa.options.js';
-import { CheckLimits } from './mfa/check-limits.js';
+import { CodeChecks } from './mfa/code-checks.js';
+import { Enrolment } from './mfa/enrolment.js';
 import { KnownUsers } from './mfa/known-users.js';
 import { MfaEvents } from './mfa/mfa-events.js';
-import { MfaOutages } from './mfa/mfa-outages.js';
-import { MfaRouteGuard } from './mfa/mfa-route.guard.js';
 import { createMfaController } from './mfa/mfa.controller.js';
-import { MfaProofs } from './mfa/mfa-proofs.js';
 import { MfaService } from './mfa/mfa.service.js';
+import { OutageLog } from './mfa/outage-log.js';
+import { MfaProofs } from './mfa/proofs.js';
 import { QrCodes } from './mfa/qr-codes.js';
+import { SecondFactorService } from './mfa/second-factor.service.js';
 import {
   GAUTHIFY_MODULE_OPTIONS,
+  invalid,
   warnOfPlainHttp,
 } from './client/client.options.js';
 import { CLIENT_CLOCK } from './client/transport/access-point.js';
@@ -36,6 +38,9 @@ import { HTTP_CLIENT } from './client/transport/http-client.js';
 import { OutageProbe } from './client/transport/outage-probe.js';
 import { Telemetry } from './client/transport/telemetry.js';
 import { UndiciClient } from './client/transport/undici-client.js';
+
+/** Token of the check that no factory returned `mfa.routes`. */
+const LATE_ROUTES = Symbol('LATE_ROUTES');
 
 /**
  * Gives an application `GAuthifyService`, and what `MfaGuard` needs.
@@ -56,7 +61,7 @@ import { UndiciClient } from './client/transport/undici-client.js';
     {
       provide: MfaProofs,
       useFactory: ({ mfa, apiKey }: GAuthifyResolvedOptions) =>
-        mfa.proof && MfaProofs.create(mfa.proof, apiKey),
+        MfaProofs.create(mfa.proof, apiKey),
       inject: [GAUTHIFY_MODULE_OPTIONS],
     },
     { provide: CLIENT_CLOCK, useValue: () => performance.now() },
@@ -67,9 +72,10 @@ import { UndiciClient } from './client/transport/undici-client.js';
     GAuthifyService,
     GAuthifyHealthIndicator,
     MfaEvents,
-    MfaOutages,
+    OutageLog,
     KnownUsers,
-    CheckLimits,
+    CodeChecks,
+    SecondFactorService,
     MfaService,
   ],
 })
@@ -112,7 +118,19 @@ export class GAuthifyModule extends ConfigurableModuleClass {
     /** As `mfa.routes`: routes are mounted before options are made. */
     mfaRoutes?: MfaRoutesOption | undefined;
   }): DynamicModule {
-    return assemble(super.forRootAsync(options), options, mfaRoutes);
+    const module = assemble(super.forRootAsync(options), options, mfaRoutes);
+    module.providers!.push({
+      provide: LATE_ROUTES,
+      useFactory: ({ mfa }: GAuthifyResolvedOptions) => {
+        if (mfa.routes)
+          throw invalid(
+            'mfa.routes',
+            'comes too late from a factory, for routes are mounted before it runs: move it to mfaRoutes, beside useFactory, useClass or useExisting',
+          );
+      },
+      inject: [GAUTHIFY_MODULE_OPTIONS],
+    });
+    return module;
   }
 }
 
@@ -141,10 +159,7 @@ function assemble(
       ...(http ? [] : [UndiciClient]),
       ...(name ? [{ provide: token, useExisting: GAuthifyService }] : []),
       ...(routes
-        ? [
-            MfaRouteGuard,
-            { provide: QrCodes, useFactory: () => QrCodes.load() },
-          ]
+        ? [Enrolment, { provide: QrCodes, useFactory: () => QrCodes.load() }]
         : []),
     ],
     // Of one with a name, nothing that could be taken for that of another.
@@ -155,7 +170,7 @@ function assemble(
           GAUTHIFY_MODULE_OPTIONS,
           GAuthifyHealthIndicator,
           MfaService,
-          MfaEvents,
+          SecondFactorService,
         ],
   };
 }

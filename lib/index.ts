@@ -44,7 +44,7 @@ export {
   InjectGAuthify,
 } from './client/inject-gauthify.decorator.js';
 export type { AccessPointHealth, HealthOptions } from './client/health.js';
-export type { MfaEvent, MfaEventType } from './mfa/mfa-event.interface.js';
+export type { MfaEvent, MfaEventType } from './mfa/mfa-events.js';
 export type {
   GAuthifyResolvedOptions,
   MfaOptions,
@@ -54,13 +54,23 @@ export type {
   RequireMfaOptions,
 } from './mfa/mfa.options.js';
 export type { QuickTestOptions, QuickTestStep } from './client/quick-test.js';
-export { MFA_METHOD_STRENGTH } from './mfa/method-strength.js';
+export { MFA_METHOD_STRENGTH, type MfaPolicy } from './mfa/mfa-policy.js';
 export type {
   MfaDenialBody,
   MfaDenialCode,
   MfaDenialDetails,
-} from './mfa/mfa-denials.js';
-export type { MfaExchange, MfaRequest } from './mfa/mfa-exchange.js';
+  MfaDenied,
+} from './mfa/denials.js';
+export type {
+  MfaAttempt,
+  MfaContext,
+  MfaRequest,
+  SecondFactorAttempt,
+} from './mfa/mfa-context.js';
 export { MfaGuard } from './mfa/mfa.guard.js';
 export { type MfaChannel, MfaService } from './mfa/mfa.service.js';
 export { Mfa, RequireMfa, SkipMfa } from './mfa/require-mfa.decorator.js';
+export {
+  type SecondFactorResult,
+  SecondFactorService,
+} from './mfa/second-factor.service.js';

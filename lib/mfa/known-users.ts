@@ -5,23 +5,25 @@ import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import { NotFoundError } from '../contract/errors/not-found.error.js';
 import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
 import { GAuthifyService } from '../client/gauthify.service.js';
-import type { MfaVerification } from './mfa.options.js';
-import type { GAuthifyResolvedOptions } from './mfa.options.js';
-import { MfaOutages } from './mfa-outages.js';
+import type {
+  GAuthifyResolvedOptions,
+  MfaVerification,
+} from './mfa.options.js';
+import { OutageLog } from './outage-log.js';
 
 const METHODS_MS = 30_000;
 const DEFAULT_RECHECK_SECONDS = 30;
-/** Seconds of a verification are whole, and clocks of two instances never the same. */
+/** Verifications have whole seconds, and the clocks of two instances differ. */
 const CLOCK_SKEW_MS = 6_000;
 const CAPACITY = 10_000;
 
 /** What is known of a user, and since when. */
 interface Known {
-  /** Which of two answers is the newer: the one that was asked for later. */
+  /** Of two answers, the one with the higher number was asked for later. */
   order: number;
-  /** When GAuthify was asked for what is here; `-Infinity` where it never answered. */
+  /** When GAuthify was asked for this; `-Infinity` where it never answered. */
   readAt: number;
-  /** When GAuthify was last asked, also in vain. */
+  /** When GAuthify was last asked, also without success. */
   askedAt: number;
   epoch?: string | undefined;
   isDeleted?: boolean;
@@ -29,14 +31,14 @@ interface Known {
 }
 
 /**
- * What GAuthify says of a user, briefly remembered: what they can prove
- * themselves with, which each challenge names, and their epoch, which tells
- * whether an earlier verification still counts.
+ * Caches what GAuthify says of users for a short time: the kinds of code each
+ * can be asked for, which a challenge names, and the epoch, which tells whether
+ * an earlier verification still counts.
  */
 @Injectable()
 export class KnownUsers {
   private readonly known = new Map<string, Known>();
-  /** One at a time for a user. */
+  /** At most one for each user. */
   private readonly lookups = new Map<
     string,
     { order: number; known: Promise<Known> }
@@ -46,14 +48,14 @@ export class KnownUsers {
 
   constructor(
     private readonly gauthify: GAuthifyService,
-    private readonly outages: MfaOutages,
+    private readonly outages: OutageLog,
     @Inject(GAUTHIFY_MODULE_OPTIONS) { mfa }: GAuthifyResolvedOptions,
   ) {
     this.recheckMs =
       (mfa.proof?.recheckSeconds ?? DEFAULT_RECHECK_SECONDS) * 1000;
   }
 
-  /** @throws GAuthifyError, as `getUser`; it is not remembered */
+  /** @throws GAuthifyError as `getUser`; an error is not cached */
   async methods(userId: string): Promise<readonly AuthMethod[]> {
     const known = this.known.get(userId);
     if (known?.methods && Date.now() - known.readAt <= METHODS_MS)
@@ -62,9 +64,9 @@ export class KnownUsers {
   }
 
   /**
-   * Whether the user is still who was verified: not deleted, and nothing that
-   * moves the epoch happened since. While GAuthify cannot be asked, what was
-   * last known decides, and where nothing was, the verification stands.
+   * Whether an earlier verification still counts: the user was not deleted, and
+   * the epoch has not moved. While GAuthify cannot be asked, the last known
+   * answer decides; without one, the verification counts.
    */
   async isCurrent(verification: MfaVerification): Promise<boolean> {
     if (this.recheckMs === 0) return true;
@@ -73,7 +75,7 @@ export class KnownUsers {
     if (known && Date.now() - known.askedAt < this.recheckMs) {
       if (isEpochOf(known, verification)) return true;
       // Another instance may have verified a newer epoch than is known here:
-      // GAuthify is asked, unless it has just been asked in vain.
+      // ask GAuthify, unless that has just failed.
       if (!isNewerThan(known, verification)) return false;
       if (known.askedAt !== known.readAt) return true;
     }
@@ -90,19 +92,19 @@ export class KnownUsers {
     }
   }
 
-  /** Call before a check; what it returns takes the epoch of a right code. */
+  /** Call it before a check, and the function it returns with the epoch of a right code. */
   beginCheck(userId: string): (epoch: string | undefined) => void {
     const [order, at] = [++this.asked, Date.now()];
     return (epoch) => {
       const known = this.known.get(userId);
-      // Something newer may be from before this code, or from after it.
+      // A later question may have been answered before this code or after it.
       if (known && known.order > order) this.forget(userId);
-      // A first code enrols: `methods` are no longer what they were.
+      // Without `methods`: a first code enrols, which changes them.
       else this.keep(userId, { order, readAt: at, askedAt: at, epoch });
     };
   }
 
-  /** The user has been changed: what is known, or being asked, is out of date. */
+  /** Drops what is known of a user who was changed, and what is being asked. */
   forget(userId: string): void {
     this.known.delete(userId);
     this.lookups.delete(userId);
@@ -143,7 +145,7 @@ export class KnownUsers {
           });
       } else {
         this.outages.report(error);
-        // Nobody waits for a dead GAuthify more often than for one that lives.
+        // Asks no more often while GAuthify is down than while it is up.
         const before = this.known.get(userId) ?? { readAt: -Infinity };
         if (this.isWanted(userId, order))
           this.keep(userId, { ...before, order, askedAt: at });
@@ -152,7 +154,7 @@ export class KnownUsers {
     }
   }
 
-  /** Whether nobody called `forget` since. */
+  /** Whether `forget` was not called since. */
   private isWanted(userId: string, order: number): boolean {
     return this.lookups.get(userId)?.order === order;
   }
@@ -162,14 +164,14 @@ export class KnownUsers {
     if (before && before.order > known.order) return;
     this.known.delete(userId);
     this.known.set(userId, known);
-    // A Map keeps the order of insertion: the first is the oldest.
+    // A Map keeps the order of insertion: the first entry is the oldest.
     if (this.known.size > CAPACITY)
       this.known.delete(this.known.keys().next().value!);
   }
 }
 
 function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
-  // What was never read contradicts nothing.
+  // Nothing was read that could contradict the verification.
   if (known.readAt === -Infinity) return true;
   return !known.isDeleted && known.epoch === epoch;
 }
@@ -177,7 +179,7 @@ function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
 const isNewerThan = (known: Known, { verifiedAt }: MfaVerification): boolean =>
   verifiedAt.getTime() + CLOCK_SKEW_MS >= known.readAt;
 
-/** Kinds of code a user can be asked for. Never an address: who asks may not be the user. */
+/** Kinds of code a user can be asked for. Never an address: the person who asks may not be the user. */
 export function methodsOf(user: GAuthifyUser): readonly AuthMethod[] {
   const methods: AuthMethod[] = [];
   if (user.enrolled !== false) methods.push('totp');

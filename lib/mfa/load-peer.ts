@@ -1,7 +1,7 @@
 /**
  * Loads an optional peer package.
  *
- * @throws Error that says to install it only where it is not installed, else why it could not be loaded
+ * @throws Error which says to install the package, or why it could not be loaded where it is installed
  */
 export async function loadPeer<T>(
   name: string,
@@ -14,7 +14,7 @@ export async function loadPeer<T>(
     const { code, message } = cause as NodeJS.ErrnoException;
     const isMissing =
       (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') &&
-      // And not a package that this one needs.
+      // Not one that the package itself depends on.
       message.includes(`'${name}'`);
     throw new Error(
       isMissing

@@ -115,7 +115,10 @@ describe('refuses when the code is loaded', () => {
     [{ methods: 'totp' }, '@RequireMfa: methods must be a list'],
     [{ methods: ['pigeon'] }, '@RequireMfa: methods must be a list'],
     [{ safeMode: 'no' }, '@RequireMfa: safeMode must be true or false'],
-    [{ maxAge: 60 }, '@RequireMfa: maxAge is no option'],
+    [
+      { maxAge: 60 },
+      '@RequireMfa: maxAge: there is no such option; did you mean maxAgeSeconds?',
+    ],
     [null, '@RequireMfa: options must be an object'],
   ])('%j', (options, message) => {
     expect(() => RequireMfa(options as RequireMfaOptions)).toThrow(message);
@@ -134,6 +137,6 @@ describe('refuses when the code is loaded', () => {
       @RequireMfa({ methods: ['totp'] })
       class Never {}
       return Never;
-    }).toThrow('@RequireMfa on Never: methods of its decorators have none');
+    }).toThrow('@RequireMfa on Never: the methods of its decorators have none');
   });
 });

@@ -2,96 +2,88 @@ import {
   Body,
   type CanActivate,
   Controller,
+  createParamDecorator,
+  type ExecutionContext,
+  ForbiddenException,
   Get,
   Header,
   HttpCode,
   Inject,
+  type OnModuleInit,
   Post,
-  Req,
-  Res,
   type Type,
   UseGuards,
 } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom } from 'rxjs';
-import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
-import { ConflictError } from '../contract/errors/conflict.error.js';
-import { NotFoundError } from '../contract/errors/not-found.error.js';
-import { GAuthifyService } from '../client/gauthify.service.js';
-import type { MfaRoutesOption } from './mfa.options.js';
-import type { MfaRequest } from './mfa-exchange.js';
+import { GAUTHIFY_MODULE_OPTIONS, invalid } from '../client/client.options.js';
+import { ParameterError } from '../contract/errors/parameter.error.js';
+import { refuseUnknownMfaOptions } from './check-options.js';
+import { isMissing } from './code-checks.js';
+import { denied, type MfaDenied } from './denials.js';
+import { displayNameOf, Enrolment } from './enrolment.js';
 import { methodsOf } from './known-users.js';
-import { atLeastAsStrongAs } from './method-strength.js';
+import type { MfaAttempt } from './mfa-context.js';
+import { MfaGuard } from './mfa.guard.js';
 import {
-  methodUnavailable,
-  MFA_CHANNELS,
-  MfaRouteGuard,
-} from './mfa-route.guard.js';
-import { MfaService } from './mfa.service.js';
+  type GAuthifyResolvedOptions,
+  type MfaRoutesOption,
+  type RequireMfaOptions,
+} from './mfa.options.js';
+import { type MfaChannel, MfaService } from './mfa.service.js';
+import { usesHeader } from './proof-headers.js';
 import { otpauthUriOf, QrCodes } from './qr-codes.js';
 import { SkipMfa } from './require-mfa.decorator.js';
+import { SecondFactorService } from './second-factor.service.js';
 
-/** Age of the second factor that may change the factor, seconds. */
-const FRESH_SECONDS = 60;
+const CHANNELS: readonly MfaChannel[] = ['email', 'sms', 'voice'];
 
-/** What `POST enroll` shows, once. */
-interface Enrolment {
-  /** base32, to type */
-  key: string;
-  /** `otpauth://` URI, to open in an app on the same device */
-  otpauthUri: string;
-  /** the same as an SVG document, to scan */
-  qr: string;
-}
+const Execution = createParamDecorator(
+  (_: unknown, execution: ExecutionContext) => execution,
+);
 
 /**
- * The controller behind `mfa.routes`. Every route is for the signed-in user
- * alone: who that is, the application says (`mfa.userId`), never the request's
- * body. POSTs take JSON only, which no form of another site can send.
+ * The controller behind `mfa.routes`. Each route serves the signed-in user
+ * alone, whom the guard reads from the request, never from the body. POSTs take
+ * JSON only, which a form of another site cannot send. Never in safe mode: these
+ * routes create and change the second factor.
  */
 export function createMfaController(
   option: Exclude<MfaRoutesOption, false>,
 ): Type<unknown> {
-  const {
-    path = 'mfa',
-    guards = [],
-    recoverBy = [],
-  }: Exclude<MfaRoutesOption, boolean | string> = typeof option === 'object'
-    ? option
-    : { path: option === true ? 'mfa' : option };
-  if (
-    !Array.isArray(recoverBy) ||
-    !recoverBy.every((it) => MFA_CHANNELS.includes(it))
-  )
-    throw new Error(
-      'GAuthifyModule: mfa.routes.recoverBy must be a list of email, sms or voice.',
-    );
-  const signedIn: (Type<CanActivate> | CanActivate)[] = [
-    ...guards,
-    MfaRouteGuard,
-  ];
+  const { path, guard: Guard, guards, recoverBy } = checkRoutes(option);
 
-  // A guard of the whole application would ask for what is only got here.
+  // A guard of the whole application would ask for what is only set up here.
   @SkipMfa()
   @Controller(path)
-  @UseGuards(...signedIn)
-  class MfaController {
+  @UseGuards(...guards)
+  class MfaController implements OnModuleInit {
+    private guard!: MfaGuard;
+
     constructor(
-      @Inject(GAuthifyService) private readonly gauthify: GAuthifyService,
       @Inject(MfaService) private readonly mfa: MfaService,
-      @Inject(MfaRouteGuard) private readonly guard: MfaRouteGuard,
+      @Inject(SecondFactorService)
+      private readonly secondFactor: SecondFactorService,
+      @Inject(Enrolment) private readonly enrolment: Enrolment,
       @Inject(QrCodes) private readonly qrCodes: QrCodes,
+      @Inject(GAUTHIFY_MODULE_OPTIONS)
+      private readonly options: GAuthifyResolvedOptions,
+      @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
     ) {}
 
-    /** Whether the user is enrolled, what they can be asked for, and since when their second factor counts. */
+    async onModuleInit(): Promise<void> {
+      this.guard = await guardOf(Guard, this.moduleRef);
+    }
+
+    /** Whether the user is enrolled, the kinds of code they can be asked for, and their second factor that counts now. */
     @Get('status')
     @Header('Cache-Control', 'no-store')
-    async status(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
-    ) {
-      const userId = this.guard.userIdOf(request);
-      const user = await this.find(request, response, userId);
-      const earlier = await this.guard.earlier(request, userId);
+    async status(@Execution() execution: ExecutionContext) {
+      const attempt = await this.begin(execution);
+      const user = await this.translate(attempt, () =>
+        this.enrolment.find(attempt.userId),
+      );
+      const earlier = await this.secondFactor.recognize(attempt);
       return {
         enrolled: user !== undefined && user.enrolled !== false,
         methods: user ? methodsOf(user) : [],
@@ -104,123 +96,172 @@ export function createMfaController(
     @Post('challenge')
     @HttpCode(200)
     async challenge(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
+      @Execution() execution: ExecutionContext,
       @Body() body: { method?: unknown } | undefined,
     ) {
-      const userId = this.guard.userIdOf(request);
-      const channel = this.guard.channelOf(body?.method);
-      await this.guard.translate(
-        request,
-        response,
-        () => firstValueFrom(this.mfa.challenge(userId, channel)),
-        methodUnavailable,
+      const attempt = await this.begin(execution);
+      const sent = CHANNELS.find((channel) => channel === body?.method);
+      if (!sent) return await this.deny(attempt, denied('mfa_unknown_method'));
+      await this.translate(
+        attempt,
+        () => firstValueFrom(this.mfa.challenge(attempt.userId, sent)),
+        (error) => denied('mfa_method_unavailable', {}, error),
       );
-      return { sent: channel };
+      return { sent };
     }
 
-    /** Checks `{ "code" }` and hands a proof over, as the guard does. */
+    /** Checks `{ "code" }` and hands over a proof, as the guard does. */
     @Post('verify')
     @HttpCode(200)
     @Header('Cache-Control', 'no-store')
-    verify(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
+    async verify(
+      @Execution() execution: ExecutionContext,
       @Body() body: { code?: unknown } | undefined,
     ) {
-      return this.guard.verify(request, response, body?.code, {});
+      return await this.check(await this.begin(execution), body?.code);
     }
 
     /**
-     * A new secret for who has none that works: the user is enrolled once
-     * `enroll/confirm` got a first code. Who can be asked for a second factor
-     * already needs one of the last minute, at least as strong as the strongest
-     * they have, and loses the old secret at once.
+     * A new secret for a user without a working one; see `Enrolment.enrol` for
+     * who may have it. The old secret ends at once. The user is enrolled when
+     * `enroll/confirm` gets a first code. Shown once: `key` (base32, to type),
+     * `otpauthUri` (to open on the same device), `qr` (SVG, to scan).
      */
     @Post('enroll')
     @HttpCode(200)
     @Header('Cache-Control', 'no-store')
-    async enroll(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
-    ): Promise<Enrolment> {
-      const userId = this.guard.userIdOf(request);
-      const user =
-        (await this.renew(request, response, userId, ConflictError)) ??
-        // Another request made or enrolled the user in between: decide again.
-        (await this.renew(request, response, userId))!;
-      const otpauthUri = otpauthUriOf(user);
+    async enroll(@Execution() execution: ExecutionContext) {
+      const attempt = await this.begin(execution);
+      const name = displayNameOf(attempt.request.user ?? {}, attempt.userId);
+      const result = await this.translate(attempt, () =>
+        this.enrolment.enrol(attempt, name, recoverBy),
+      );
+      const isEnrolled = result.outcome === 'enrolled';
+      const decision = isEnrolled ? result.allowedBy : result;
+      if (decision) await this.guard.answer(attempt, decision);
+      if (!isEnrolled) throw new ForbiddenException();
+      const otpauthUri = otpauthUriOf(result.user);
       const qr = await this.qrCodes.draw(otpauthUri);
-      return { key: user.key, otpauthUri, qr };
+      return { key: result.user.key, otpauthUri, qr };
     }
 
     /** Checks the first code of the authenticator app: `{ "code" }`. */
     @Post('enroll/confirm')
     @HttpCode(200)
     @Header('Cache-Control', 'no-store')
-    confirm(
-      @Req() request: MfaRequest,
-      @Res({ passthrough: true }) response: unknown,
+    async confirm(
+      @Execution() execution: ExecutionContext,
       @Body() body: { code?: unknown } | undefined,
     ) {
-      return this.guard.verify(request, response, body?.code, {
-        methods: ['totp'],
+      const attempt = await this.begin(execution, { methods: ['totp'] });
+      return await this.check(attempt, body?.code);
+    }
+
+    private async begin(
+      execution: ExecutionContext,
+      policy: RequireMfaOptions = {},
+    ): Promise<MfaAttempt> {
+      const attempt = await this.guard.attempt(execution, {
+        ...policy,
+        safeMode: false,
       });
+      const { method, headers } = execution.switchToHttp().getRequest<{
+        method: string;
+        headers: Record<string, unknown>;
+      }>();
+      // A form of another site is sent with any type but this one.
+      const isJson = /^application\/json\b/i.test(
+        String(headers['content-type']),
+      );
+      if (method === 'POST' && !isJson)
+        await this.deny(attempt, denied('mfa_not_json'));
+      return attempt;
     }
 
-    /** Gives the user a new secret, or makes them; `undefined` after an error of a class that is expected. */
-    private async renew(
-      request: MfaRequest,
-      response: unknown,
-      userId: string,
-      expected?: Type<Error>,
-    ): Promise<GAuthifyUser | undefined> {
-      const user = await this.find(request, response, userId);
-      // Neither a password alone nor a mailbox may replace the app there is.
-      const methods = user ? methodsOf(user) : [];
-      if (methods.length > 0)
-        await this.guard.requireFresh(request, response, userId, {
-          maxAgeSeconds: FRESH_SECONDS,
-          methods: [...atLeastAsStrongAs(methods), ...recoverBy],
-        });
-      const renewed = await this.guard.translate(request, response, () =>
-        firstValueFrom(
-          user === undefined
-            ? this.gauthify.createUser({
-                uniqueId: userId,
-                displayName: this.guard.displayNameOf(request, userId),
-              })
-            : this.gauthify.updateUser(userId, {
-                resetKey: true,
-                // Else a password alone would do until the new app is confirmed,
-                keepEnrolled: user.enrolled === true,
-                // or just after the first one was.
-                unlessEnrolled: user.enrolled === false,
-              }),
-        ).catch(undefinedFor(expected)),
-      );
-      this.mfa.forget(userId);
-      return renewed;
+    private async check(attempt: MfaAttempt, code: unknown) {
+      if (isMissing(code)) await this.deny(attempt, denied('mfa_code_missing'));
+      if (typeof code !== 'string')
+        await this.deny(attempt, denied('mfa_code_not_text'));
+      const result = await this.secondFactor.verify(attempt, code);
+      await this.guard.answer(attempt, result);
+      if (result.outcome !== 'admitted') throw new ForbiddenException();
+      const { method, verifiedAt, proof = null } = result.verification;
+      const { proof: options } = this.options.mfa;
+      return {
+        method,
+        verifiedAt: verifiedAt.toISOString(),
+        // In a cookie it is out of reach of scripts, and must stay so.
+        ...((!options || usesHeader(options)) && { proof }),
+      };
     }
 
-    private async find(
-      request: MfaRequest,
-      response: unknown,
-      userId: string,
-    ): Promise<GAuthifyUser | undefined> {
-      return await this.guard.translate(request, response, () =>
-        firstValueFrom(this.gauthify.getUser(userId)).catch(
-          undefinedFor(NotFoundError),
-        ),
-      );
+    /** Turns an error of GAuthify into what a browser may see; `refusal` for a `ParameterError` that the person can act on. */
+    private async translate<T>(
+      attempt: MfaAttempt,
+      call: () => Promise<T>,
+      refusal: (error: ParameterError) => MfaDenied = (error) =>
+        this.secondFactor.denyOutage(error),
+    ): Promise<T> {
+      try {
+        return await call();
+      } catch (error) {
+        return await this.deny(
+          attempt,
+          error instanceof ParameterError
+            ? refusal(error)
+            : await this.secondFactor.resultOf(attempt, error),
+        );
+      }
+    }
+
+    private async deny(
+      attempt: MfaAttempt,
+      result: Parameters<MfaGuard['answer']>[1],
+    ): Promise<never> {
+      await this.guard.answer(attempt, result);
+      throw new ForbiddenException();
     }
   }
   return MfaController;
 }
 
-/** For `catch`: takes errors of a class as `undefined`. */
-const undefinedFor =
-  (type: Type<Error> | undefined) =>
-  (error: unknown): undefined => {
-    if (!type || !(error instanceof type)) throw error;
-  };
+/** The application's own instance: its dependencies may be out of reach of this module. */
+async function guardOf(
+  Guard: Type<MfaGuard>,
+  moduleRef: ModuleRef,
+): Promise<MfaGuard> {
+  if (Guard === MfaGuard) return await moduleRef.create(MfaGuard);
+  try {
+    return moduleRef.get(Guard, { strict: false });
+  } catch (cause) {
+    throw new Error(
+      `GAuthifyModule: mfa.routes.guard: there is no ${Guard.name} in the application: add it to the providers of a module, or to @UseGuards().`,
+      { cause },
+    );
+  }
+}
+
+function checkRoutes(option: Exclude<MfaRoutesOption, false>) {
+  const routes =
+    typeof option === 'object'
+      ? option
+      : { path: option === true ? undefined : option };
+  refuseUnknownMfaOptions(routes, 'mfa.routes');
+  const {
+    path = 'mfa',
+    guard = MfaGuard,
+    guards = [],
+    recoverBy = [],
+  } = routes;
+  if (guard !== MfaGuard && !(guard?.prototype instanceof MfaGuard))
+    throw invalid('mfa.routes.guard', 'must be a class that extends MfaGuard');
+  if (
+    !Array.isArray(recoverBy) ||
+    !recoverBy.every((channel: MfaChannel) => CHANNELS.includes(channel))
+  )
+    throw invalid(
+      'mfa.routes.recoverBy',
+      'must be a list of email, sms or voice',
+    );
+  return { path, guard, guards: guards as CanActivate[], recoverBy };
+}

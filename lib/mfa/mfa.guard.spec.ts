@@ -7,7 +7,11 @@ import { MfaGuard } from './mfa.guard.js';
 
 // What it does in each transport is in test/mfa.
 it.each([
-  ['a transport nobody knows', 'smoke', 'MfaGuard does not know smoke'],
+  [
+    'a transport nobody knows',
+    'smoke',
+    'MfaGuard does not know the transport smoke',
+  ],
   [
     'a GraphQL context without a request',
     'graphql',

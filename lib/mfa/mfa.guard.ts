@@ -1,54 +1,65 @@
 import {
   type CanActivate,
   type ExecutionContext,
+  ForbiddenException,
+  Inject,
   Injectable,
 } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { firstValueFrom } from 'rxjs';
-import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
-import { usesHeader } from './hand-over.js';
-import { MfaAnswers, type MfaCase } from './mfa-answers.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
 import {
-  exchangeOf,
-  type MfaExchange,
+  denialBody,
+  denialException,
+  denialHeaders,
+  type MfaDenialCode,
+  type MfaDenialDetails,
+} from './denials.js';
+import {
+  type MfaAttempt,
+  type MfaContext,
   type MfaRequest,
-  recall,
-  remember,
-  rememberHandshake,
-  socketExchange,
-} from './mfa-exchange.js';
+  readContext,
+  setContext,
+  setHandshake,
+  socketContext,
+} from './mfa-context.js';
 import { checkPolicy, type MfaPolicy, policyOf } from './mfa-policy.js';
-import { cookieName, readCookies } from './proof-cookie.js';
-import { shareCheck } from './running-checks.js';
+import type {
+  GAuthifyResolvedOptions,
+  MfaVerification,
+  RequireMfaOptions,
+} from './mfa.options.js';
+import { readProofs, writeProof } from './proof-headers.js';
 import {
-  asUserId,
-  isMissing,
-  isOfKind,
-  isOneCode,
-  satisfies,
-} from './what-counts.js';
+  type SecondFactorResult,
+  SecondFactorService,
+} from './second-factor.service.js';
 
 /**
- * Lets in who proved their second factor: by a code of the signed-in user that
- * GAuthify accepts, or, where `mfa.proof` is set, by a proof of an earlier one
- * that is young enough for `@RequireMfa`. For a proof, GAuthify is asked at most
- * each `mfa.proof.recheckSeconds` whether the user still is who was verified.
- * Put it behind whatever signs people in, for it reads who they are from the
- * request. HTTP, GraphQL, WebSockets and microservices. One code authorises one
- * request; of GraphQL, where `mfa.proof` is not set, one operation, or one root
- * field of a mutation.
+ * Requires a second factor: a code of the signed-in user that GAuthify accepts,
+ * or, where `mfa.proof` is set, a proof of an earlier one that satisfies
+ * `@RequireMfa`. For a proof, GAuthify is asked at most once every
+ * `mfa.proof.recheckSeconds` whether it was revoked. Put the guard behind what
+ * signs people in: it reads the user from the request. HTTP, GraphQL, WebSockets
+ * and microservices. One code authorises one request; with GraphQL and without
+ * `mfa.proof`, one operation, or one root field of a mutation.
  *
  * | what is wrong | status | `code` |
  * |---|---|---|
  * | nobody is signed in | 401 | `mfa_not_signed_in` |
- * | no code and no proof that counts | 401 | `mfa_required` |
+ * | no code, and no proof that counts | 401 | `mfa_required` |
  * | wrong, used or malformed code | 401 | `mfa_invalid_code` |
- * | a code that is no string | 400 | `mfa_code_not_text` |
- * | the user has nothing to be asked for here, or is unknown to GAuthify | 403 | `mfa_enrollment_required` |
- * | too many attempts; `Retry-After` says how long, if GAuthify did | 429 | `mfa_too_many_attempts` |
- * | GAuthify is unreachable, fails, or refuses our key; `@RequireMfa` or `mfa.required` contradicts itself | 503 | `mfa_unavailable` |
+ * | a code that is not a string | 400 | `mfa_code_not_text` |
+ * | GAuthify does not know the user, or the user has no kind of code that is accepted here | 403 | `mfa_enrollment_required` |
+ * | too many attempts; `Retry-After` where GAuthify said how long | 429 | `mfa_too_many_attempts` |
+ * | GAuthify is unreachable, fails or refuses the API key; `@RequireMfa` or `mfa.required` contradicts itself | 503 | `mfa_unavailable` |
  *
- * Fails closed: if anything else goes wrong, also in a method you override,
- * access is denied.
+ * Fails closed: any other error, also in a method you override, denies access.
+ *
+ * Subclass it to read user, code or context from elsewhere, or to answer
+ * differently. Name the subclass in `mfa.routes.guard`, and the ready-made routes
+ * use it too.
  *
  * @example
  * ```ts
@@ -58,22 +69,28 @@ import {
  * ```
  */
 @Injectable()
-export class MfaGuard extends MfaAnswers implements CanActivate {
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const policy = this.getPolicy(context);
+export class MfaGuard implements CanActivate {
+  constructor(
+    protected readonly secondFactor: SecondFactorService,
+    @Inject(GAUTHIFY_MODULE_OPTIONS)
+    protected readonly options: GAuthifyResolvedOptions,
+    protected readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  async canActivate(execution: ExecutionContext): Promise<boolean> {
+    const policy = this.getPolicy(execution);
     if (policy.skip) return true;
-    const transport = context.getType<string>();
-    const exchange = this.getExchange(context);
-    return await this.admit({ ...exchange, transport, policy, context });
+    const attempt = await this.attempt(execution, policy);
+    return await this.answer(attempt, await this.secondFactor.admit(attempt));
   }
 
   /**
-   * The same check for `handleConnection` of a gateway, which guards do not
-   * reach. Messages of the socket are then let in by the guard as long as the
+   * The same check for `handleConnection` of a gateway, which Nest does not
+   * guard. The guard then lets in messages of the socket as long as the
    * verification is young enough.
    *
    * @param client the socket
-   * @param request its upgrade request, second argument of `handleConnection` with `ws`; who signs people in puts `user` on it
+   * @param request its upgrade request, the second argument of `handleConnection` with `ws`; what signs people in sets its `user`
    * @throws WsException with the body of the denial
    */
   async checkConnection(
@@ -82,156 +99,164 @@ export class MfaGuard extends MfaAnswers implements CanActivate {
     policy: RequireMfaOptions = {},
   ): Promise<true> {
     if (request) this.rememberHandshake(client, request);
-    return await this.admit({
-      ...socketExchange(client),
-      transport: 'ws',
-      policy: checkPolicy(policy),
-    });
+    const context = socketContext(client);
+    const attempt = await this.read(context, checkPolicy(policy));
+    return await this.answer(attempt, await this.secondFactor.admit(attempt));
   }
 
   /**
-   * Tells the guard what a socket of `ws` was opened with, which the socket
-   * itself does not: call it in `handleConnection(client, request)` where
-   * messages are guarded and connections are not.
+   * Stores the upgrade request of a socket of `ws`, which does not hold it: call
+   * it in `handleConnection(client, request)` where messages are guarded and
+   * connections are not.
    */
   rememberHandshake(client: object, request: object): void {
-    rememberHandshake(client, request as MfaRequest);
+    setHandshake(client, request as MfaRequest);
   }
 
-  /** What the handler, its controller and their base classes ask for: the strictest of each part. */
-  protected getPolicy(context: ExecutionContext): MfaPolicy {
-    return policyOf(context.getHandler(), context.getClass());
+  /**
+   * Reads the request of a handler for `SecondFactorService`, and denies where
+   * nobody is signed in. The ready-made routes use it too.
+   */
+  async attempt(
+    execution: ExecutionContext,
+    policy: RequireMfaOptions,
+  ): Promise<MfaAttempt> {
+    const context = this.getContext(execution);
+    if (this.getContext !== MfaGuard.prototype.getContext)
+      setContext(execution, context);
+    return await this.read(context, policy, execution);
   }
 
-  /** Where request and response are. Override for contexts which carry them elsewhere. */
-  protected getExchange(context: ExecutionContext): MfaExchange {
-    return exchangeOf(context);
+  /**
+   * Turns a result into the answer: sets a new proof on the response, or denies.
+   * The ready-made routes use it too.
+   */
+  async answer(attempt: MfaAttempt, result: SecondFactorResult): Promise<true> {
+    switch (result.outcome) {
+      case 'admitted':
+        if (result.proof !== undefined) this.handOver(attempt, result.proof);
+        return true;
+      case 'bypassed':
+        return true;
+      case 'missing':
+        if (
+          (await this.challenge({ ...attempt, policy: result.policy })) === true
+        )
+          return true;
+        break;
+      case 'denied':
+        await this.deny(attempt, result.code, result.details, result.cause);
+    }
+    // An override of challenge() or deny() neither let the user in nor threw.
+    throw new ForbiddenException();
   }
 
-  /** The signed-in user's `unique_id`. A number counts as text; what is no text counts as nobody. */
+  /** What `@RequireMfa` and `@SkipMfa` of the handler, its controller and their base classes ask for together. */
+  protected getPolicy(execution: ExecutionContext): MfaPolicy {
+    return policyOf(execution.getHandler(), execution.getClass());
+  }
+
+  /** Where request and response are. Override it for transports that keep them elsewhere. */
+  protected getContext(execution: ExecutionContext): MfaContext {
+    const context = readContext(execution);
+    if (context) return context;
+    throw new Error(
+      `MfaGuard does not know the transport ${execution.getType<string>()}: remove it from this handler, or override getContext().`,
+    );
+  }
+
+  /** The signed-in user's `unique_id`. A number is converted to a string; anything else means that nobody is signed in. */
   protected getUserId(request: MfaRequest): unknown {
     if (this.options.mfa.userId) return this.options.mfa.userId(request);
     return request.user?.id ?? request.user?.sub;
   }
 
-  /** The code the request brings; `undefined`, `null` or blank where there is none. */
+  /** The code in the request; `undefined`, `null` or blank where there is none. */
   protected getCode(request: MfaRequest): unknown {
     if (this.options.mfa.code) return this.options.mfa.code(request);
     return request.headers['x-mfa-code'];
   }
 
-  /** The proofs the request brings: of the header `x-mfa-proof`, then of the cookie, as `mfa.proof` says. */
+  /** The proofs in the request: in the header `x-mfa-proof`, then in cookies, as `mfa.proof` says. */
   protected getProofs(request: MfaRequest): string[] {
-    const { proof: options } = this.options.mfa;
-    if (!options) return [];
-    const name = cookieName(options.cookie);
-    return [
-      usesHeader(options) && request.headers['x-mfa-proof'],
-      ...(name ? readCookies(request.headers.cookie, name) : []),
-    ].filter((proof): proof is string => typeof proof === 'string');
+    const { proof } = this.options.mfa;
+    return proof ? readProofs(request.headers, proof) : [];
   }
 
-  /** Asks GAuthify. A verification lets the request in, and nothing else does. */
+  /** Checks a code: only a verification of this user lets the request in. */
   protected check(
     userId: string,
     code: string,
     binding: string | undefined,
   ): Promise<MfaVerification | null> {
-    return firstValueFrom(this.mfa.verify(userId, code, binding));
+    return firstValueFrom(this.secondFactor.checkCode(userId, code, binding));
   }
 
-  private async admit(it: MfaCase): Promise<true> {
-    const userId = asUserId(this.getUserId(it.request));
-    if (userId === undefined) return await this.deny(it, 'mfa_not_signed_in');
-    if (it.policy.methods?.length === 0)
-      return await this.denyMistake(
-        it,
-        `the methods of @RequireMfa on ${it.context?.getClass().name}.${it.context?.getHandler().name}, its controller and their base classes have none in common`,
-      );
-    const { required = () => true } = this.options.mfa;
-    const isRequired: unknown = await required(userId, it.context);
-    if (typeof isRequired !== 'boolean')
-      return await this.denyMistake(
-        it,
-        `mfa.required returned ${isRequired === null ? 'null' : `a value of type ${typeof isRequired}`}: return true or false`,
-      );
-    if (!isRequired) {
-      this.events.tell({ type: 'bypassed', userId, reason: 'policy' });
-      return true;
-    }
-    const earlier = await this.recognize(it, userId);
-    if (earlier) {
-      remember(it.subject, earlier);
-      return true;
-    }
-    const code = this.getCode(it.request);
-    if (isMissing(code)) return await this.challenge(it, userId);
-    return await this.admitCode(it, userId, code);
+  /** Asks for a second factor: denies with the kinds of code that count here. */
+  protected async challenge(attempt: MfaAttempt): Promise<true> {
+    const result = await this.secondFactor.challenge(attempt);
+    return await this.answer(attempt, result);
   }
 
-  /** Lets in who brings a right code of a kind that counts here, and hands the proof over. */
-  protected async admitCode(
-    it: MfaCase,
-    userId: string,
-    code: unknown,
-  ): Promise<true> {
-    if (typeof code !== 'string' && !Array.isArray(code))
-      return await this.deny(it, 'mfa_code_not_text');
-    if (!isOneCode(code)) return await this.deny(it, 'mfa_invalid_code');
-    const { proof } = this.options.mfa;
-    const check = shareCheck(
-      it.carrier ?? it.subject,
-      { userId, code, checker: this.mfa, subject: it.subject },
-      () => this.check(userId, code, proof?.bindTo?.(it.request)),
+  /** Denies access: sets headers and throws. */
+  protected async deny(
+    { transport, response }: MfaContext,
+    code: MfaDenialCode,
+    details: MfaDenialDetails = {},
+    cause?: unknown,
+  ): Promise<never> {
+    const body = denialBody(code, details);
+    const adapter = this.adapterHost.httpAdapter;
+    if (response && adapter)
+      for (const [name, value] of denialHeaders(body))
+        adapter.setHeader(response, name, value);
+    throw await denialException(transport, body, cause);
+  }
+
+  private async read(
+    context: MfaContext,
+    policy: RequireMfaOptions,
+    execution?: ExecutionContext,
+  ): Promise<MfaAttempt> {
+    const { transport, request, response, subject, carrier } = context;
+    const userId = userIdOf(this.getUserId(request));
+    if (userId === undefined) {
+      await this.deny(context, 'mfa_not_signed_in');
+      // An override of deny() did not throw.
+      throw new ForbiddenException();
+    }
+    return {
+      transport,
+      request,
+      response,
+      subject,
+      carrier,
+      userId,
+      policy,
+      execution,
+      isLongLived: transport === 'ws',
+      code: () => this.getCode(request),
+      proofs: () => this.getProofs(request),
+      binding: () => this.options.mfa.proof?.bindTo?.(request),
+      check: (code, binding) => this.check(userId, code, binding),
+    };
+  }
+
+  private handOver({ response }: MfaContext, proof: string): void {
+    const adapter = this.adapterHost.httpAdapter;
+    const { proof: options } = this.options.mfa;
+    if (!options || !response || !adapter) return;
+    writeProof(
+      adapter,
+      response,
+      proof,
+      options,
+      this.secondFactor.maxAgeSeconds,
     );
-    // One code authorises one operation, unless it is remembered anyway.
-    if (check.subject !== it.subject && !proof)
-      return await this.deny(it, 'mfa_invalid_code');
-    let verification: MfaVerification | null;
-    try {
-      verification = await check.result;
-    } catch (error) {
-      return await this.admitAfter(it, userId, error);
-    }
-    // Whatever an override of check() returns instead lets nobody in.
-    if (verification?.userId !== userId)
-      return await this.deny(it, 'mfa_invalid_code');
-    const counts = check.isShared
-      ? satisfies(verification, it.policy, this.mfa.maxAgeSeconds) &&
-        (await this.stands(it, verification))
-      : isOfKind(verification, it.policy);
-    if (!counts) return await this.challenge(it, userId);
-    remember(it.subject, verification);
-    if (!check.isShared) this.handOver(it, verification.proof);
-    return true;
   }
+}
 
-  /** A verification that counts here: of this very request, of the socket, or of a proof. */
-  protected async recognize(
-    it: MfaCase,
-    userId: string,
-  ): Promise<MfaVerification | undefined> {
-    const counts = (verification: MfaVerification | undefined) =>
-      verification?.userId === userId &&
-      satisfies(verification, it.policy, this.mfa.maxAgeSeconds);
-    const known = recall(it.subject);
-    if (known && counts(known) && (await this.stands(it, known))) return known;
-    const proofs = this.getProofs(it.request);
-    if (proofs.length === 0) return undefined;
-    const binding = this.options.mfa.proof?.bindTo?.(it.request);
-    for (const proof of proofs) {
-      const said = await this.mfa.recognize(proof, userId, binding);
-      if (counts(said)) return said;
-    }
-    return undefined;
-  }
-
-  /** Whether a verification that is remembered was not revoked. Sockets live long; a request only where it was told the epoch. */
-  private async stands(
-    { transport }: MfaCase,
-    verification: MfaVerification,
-  ): Promise<boolean> {
-    if (transport !== 'ws' && verification.epoch === undefined) return true;
-    return await this.mfa.isCurrent(verification);
-  }
+function userIdOf(value: unknown): string | undefined {
+  if (Number.isSafeInteger(value)) return String(value);
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

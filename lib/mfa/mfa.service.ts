@@ -1,69 +1,42 @@
-import { Inject, Injectable, Optional } from '@nestjs/common';
-import {
-  catchError,
-  defer,
-  finalize,
-  firstValueFrom,
-  from,
-  map,
-  type Observable,
-  of,
-  switchMap,
-  throwError,
-} from 'rxjs';
-import { isPossibleAuthCode } from '../contract/dto/auth-code.js';
-import type {
-  AuthMethod,
-  CheckResult,
-} from '../contract/dto/check-result.dto.js';
-import { RateLimitError } from '../contract/errors/rate-limit.error.js';
-import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
+import { Injectable } from '@nestjs/common';
+import { defer, firstValueFrom, map, type Observable } from 'rxjs';
 import { GAuthifyService } from '../client/gauthify.service.js';
-import type { MfaVerification } from './mfa.options.js';
-import type { GAuthifyResolvedOptions } from './mfa.options.js';
-import { CheckLimits } from './check-limits.js';
+import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import { CodeChecks } from './code-checks.js';
 import { KnownUsers } from './known-users.js';
-import { MfaEvents } from './mfa-events.js';
-import { MfaOutages } from './mfa-outages.js';
-import { MfaProofs } from './mfa-proofs.js';
+import type { MfaVerification } from './mfa.options.js';
+import { OutageLog } from './outage-log.js';
+import { SecondFactorService } from './second-factor.service.js';
 
 /** A way to send a code. */
 export type MfaChannel = 'email' | 'sms' | 'voice';
 
-/** Proofs where nothing says how long they live, and verifications of sockets. */
-const DEFAULT_MAX_AGE_SECONDS = 900;
-
 /**
  * The second factor of a user, for applications that ask for it in their own
- * way. `MfaGuard` is built on it. The Observables are cold and emit one value;
- * errors are those of `GAuthifyService`.
+ * way: the parts that `MfaGuard` and the ready-made routes are made of. The
+ * Observables are cold and emit one value; errors are those of `GAuthifyService`.
  */
 @Injectable()
 export class MfaService {
-  /** Oldest verification that counts where nobody asks for a younger one, seconds. */
+  /** Oldest verification that counts where nothing else is required, seconds. */
   readonly maxAgeSeconds: number;
 
   constructor(
+    private readonly secondFactor: SecondFactorService,
     private readonly gauthify: GAuthifyService,
-    private readonly events: MfaEvents,
+    private readonly codes: CodeChecks,
     private readonly users: KnownUsers,
-    private readonly limits: CheckLimits,
-    private readonly outages: MfaOutages,
-    @Inject(GAUTHIFY_MODULE_OPTIONS)
-    private readonly options: GAuthifyResolvedOptions,
-    @Optional()
-    @Inject(MfaProofs)
-    private readonly proofs: MfaProofs | undefined,
+    private readonly outages: OutageLog,
   ) {
-    this.maxAgeSeconds = proofs?.ttlSeconds ?? DEFAULT_MAX_AGE_SECONDS;
+    this.maxAgeSeconds = secondFactor.maxAgeSeconds;
   }
 
   /**
-   * Checks a code, which a right one uses up. Emits the verification, with a
-   * proof of it where `mfa.proof` is set, or `null` where the code is wrong.
+   * Checks a code; a right one is used up. Emits the verification, with a proof
+   * of it where `mfa.proof` is set, or `null` where the code is wrong.
    * Unsubscribing aborts the check; the code may be used up by then.
    *
-   * @param binding what the proof is bound to besides the user: what `mfa.proof.bindTo` returns for the requests to come. Where that option is set and this is missing, no proof is made.
+   * @param binding what the proof is bound to besides the user: what `mfa.proof.bindTo` returns for later requests. Where that option is set and this is missing, no proof is made.
    * @throws RateLimitError the user has to wait, is locked, or has two checks under way
    * @throws NotFoundError GAuthify does not know the user
    */
@@ -72,27 +45,7 @@ export class MfaService {
     code: string,
     binding?: string,
   ): Observable<MfaVerification | null> {
-    return defer(() => {
-      if (typeof code === 'string' && !isPossibleAuthCode(code))
-        return this.refuse(userId);
-      this.limits.enter(userId);
-      const acceptEpoch = this.users.beginCheck(userId);
-      return this.gauthify.check(userId, code).pipe(
-        finalize(() => this.limits.leave(userId)),
-        catchError((error: unknown) => {
-          if (error instanceof RateLimitError) {
-            this.limits.wait(userId, error);
-            this.events.tell({ type: 'locked', userId });
-          }
-          return throwError(() => error);
-        }),
-        switchMap((result) => {
-          if (!result.authenticated) return this.refuse(userId);
-          acceptEpoch(result.epoch);
-          return from(this.accept(userId, result, binding));
-        }),
-      );
-    });
+    return this.secondFactor.checkCode(userId, code, binding);
   }
 
   /**
@@ -112,38 +65,36 @@ export class MfaService {
   }
 
   /**
-   * What a proof says; `undefined` where it is none of this user and binding,
-   * where it was revoked ({@link isCurrent}), or `mfa.proof` is not set.
+   * What a proof says; `undefined` where it is invalid, one of another user or
+   * binding, or revoked ({@link isCurrent}), and where `mfa.proof` is not set.
    */
-  async recognize(
+  recognize(
     proof: string,
     userId: string,
     binding?: string,
   ): Promise<MfaVerification | undefined> {
-    if (!this.proofs || !this.mayBind(binding)) return undefined;
-    const said = await this.proofs.verify(proof, { userId, binding });
-    return said && (await this.users.isCurrent(said)) ? said : undefined;
+    return this.secondFactor.recognizeProof(proof, userId, binding);
   }
 
   /**
    * Whether an earlier verification still counts, whatever its age: the user
-   * exists, and their epoch has not moved. Asks GAuthify at most each
-   * `mfa.proof.recheckSeconds`; while it cannot be asked, `true` unless the
-   * contrary is known.
+   * exists, and their epoch has not moved. Asks GAuthify at most once every
+   * `mfa.proof.recheckSeconds`. While GAuthify cannot be asked: `true`, unless
+   * the contrary is known.
    */
   isCurrent(verification: MfaVerification): Promise<boolean> {
     return this.users.isCurrent(verification);
   }
 
-  /** Kinds of code the user can be asked for; remembered for 30 seconds. @throws GAuthifyError */
+  /** Kinds of code the user can be asked for; cached for 30 seconds. @throws GAuthifyError */
   methods(userId: string): Promise<readonly AuthMethod[]> {
     return this.users.methods(userId);
   }
 
-  /** What is remembered of the user may have changed. */
+  /** Drops what is cached of the user: call it after a change. */
   forget(userId: string): void {
     this.users.forget(userId);
-    this.limits.forget(userId);
+    this.codes.forget(userId);
   }
 
   /** Whether safe mode may let someone in after this error. */
@@ -151,35 +102,8 @@ export class MfaService {
     return firstValueFrom(this.gauthify.isUnreachable(error));
   }
 
-  /** Logs at `error` that GAuthify cannot be asked: each kind once a minute. */
+  /** Logs at `error` that codes cannot be checked: each kind of failure once a minute. */
   reportOutage(error: unknown): void {
     this.outages.report(error);
-  }
-
-  private refuse(userId: string): Observable<null> {
-    this.events.tell({ type: 'failed', userId });
-    return of(null);
-  }
-
-  private async accept(
-    userId: string,
-    { method = null, epoch }: CheckResult,
-    binding: string | undefined,
-  ): Promise<MfaVerification> {
-    this.limits.forget(userId);
-    // Whole seconds, as `auth_time` of the proof has them.
-    const verifiedAt = new Date(Math.floor(Date.now() / 1000) * 1000);
-    const verification = { userId, method, verifiedAt, epoch };
-    const proof = this.mayBind(binding)
-      ? await this.proofs?.sign(verification, binding)
-      : undefined;
-    this.events.tell({ type: 'verified', userId, method });
-    return proof === undefined ? verification : { ...verification, proof };
-  }
-
-  /** A proof that should be bound, and is bound to nothing, would be good for any session. */
-  private mayBind(binding: unknown): boolean {
-    if (binding === undefined) return !this.options.mfa.proof?.bindTo;
-    return typeof binding === 'string' && binding !== '';
   }
 }

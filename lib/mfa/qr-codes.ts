@@ -2,11 +2,11 @@ import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type * as QrCode from 'qrcode';
 import { loadPeer } from './load-peer.js';
 
-/** Draws the QR codes of `mfa.routes`, by the optional package `qrcode`. */
+/** Draws the QR codes of `mfa.routes` with the optional package `qrcode`. */
 export class QrCodes {
   private constructor(private readonly qrcode: typeof QrCode) {}
 
-  /** @throws Error where `qrcode` is not installed */
+  /** @throws Error `qrcode` is not installed */
   static async load(): Promise<QrCodes> {
     return new QrCodes(
       await loadPeer('qrcode', 'mfa.routes', () => import('qrcode')),
@@ -19,7 +19,7 @@ export class QrCodes {
   }
 }
 
-/** What an authenticator app reads; made from `key` where GAuthify does not say it (the hosted service). */
+/** What an authenticator app reads. The hosted service does not send it: it is made of `key` then. */
 export function otpauthUriOf(user: GAuthifyUser): string {
   return (
     user.otpauthUri ??

@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { MFA_POLICY_KEY } from '../contract/mfa-policy-key.js';
 import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
-import { verificationOf } from './mfa-exchange.js';
+import { verificationOf } from './mfa-context.js';
 import {
   checkPolicy,
   type MfaPolicy,
@@ -10,14 +10,13 @@ import {
 } from './mfa-policy.js';
 
 /**
- * What `MfaGuard` asks for here: a second factor not older than
- * `maxAgeSeconds`, of one of `methods`. Where a handler, its controller and
- * their base classes each ask for something, the strictest of each part holds.
- * It does not guard by itself: put `@UseGuards(MfaGuard)` on the handler, its
- * controller or the application.
+ * Requires a second factor not older than `maxAgeSeconds`, by one of `methods`.
+ * Where a handler, its controller and their base classes each have one, the
+ * strictest of each option applies. It does not guard by itself: put
+ * `@UseGuards(MfaGuard)` on the handler, its controller or the application.
  *
- * @throws Error when the code is loaded: a wrong option, `methods` of two
- * decorators that have none in common, or `@SkipMfa` at the same place
+ * @throws Error when the code is loaded: a wrong option, two decorators whose
+ * `methods` have none in common, or `@SkipMfa` at the same place
  *
  * @example
  * ```ts
@@ -30,8 +29,8 @@ export const RequireMfa = (
 ): MethodDecorator & ClassDecorator => decorate(checkPolicy(options));
 
 /**
- * `MfaGuard` lets everybody in here, also where the controller says
- * `@RequireMfa`. On a controller it does not reach subclasses.
+ * Lets everybody past `MfaGuard` here, also where the controller has
+ * `@RequireMfa`. Subclasses of a controller do not inherit it.
  *
  * @throws Error when the code is loaded: `@RequireMfa` at the same place
  */
@@ -39,8 +38,8 @@ export const SkipMfa = (): MethodDecorator & ClassDecorator =>
   decorate({ skip: true });
 
 /**
- * The second factor the request was let in with; `undefined` where it was let
- * in without one: `@SkipMfa`, `mfa.required`, safe mode.
+ * The second factor that the request was let in with; `undefined` where it was
+ * let in without one: by `@SkipMfa`, `mfa.required` or safe mode.
  */
 export const Mfa: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): MfaVerification | undefined =>
@@ -65,7 +64,7 @@ function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
       : mergePolicies([...(earlier ? [earlier] : []), policy]);
     if (merged.methods?.length === 0)
       throw new Error(
-        `@RequireMfa on ${name}: methods of its decorators have none in common, so nobody could be let in.`,
+        `@RequireMfa on ${name}: the methods of its decorators have none in common, so that nobody could be let in.`,
       );
     Reflect.defineMetadata(MFA_POLICY_KEY, merged, place);
   };

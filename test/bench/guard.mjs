@@ -1,6 +1,7 @@
 /**
  * What a guarded request costs with a valid proof: the same application, the
- * same handler, with and without `MfaGuard`, in turn and in one run.
+ * same handler, with and without `MfaGuard`, in turn and in one run; one after
+ * the other, and 32 in flight.
  *
  * Run by `npm run bench`, after a build.
  */
@@ -16,6 +17,7 @@ import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 
 const ROUNDS = 10;
 const CALLS = 2000;
+const IN_FLIGHT = 32;
 
 const gauthify = await GAuthifyTestServer.start();
 const user = await fetch(`${gauthify.accessPoint}users/`, {
@@ -67,7 +69,7 @@ const app = await NestFactory.create(BenchModule, new FastifyAdapter(), {
 });
 await app.listen(0, '127.0.0.1');
 const { port } = app.getHttpServer().address();
-const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
 
 const get = (path, headers) =>
   new Promise((resolve, reject) => {
@@ -96,6 +98,18 @@ async function measure(path) {
   return (performance.now() - start) / CALLS;
 }
 
+/** Requests a second, with `IN_FLIGHT` under way at any time. */
+async function throughput(path) {
+  const start = performance.now();
+  let left = CALLS;
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => {
+      while (left-- > 0) await get(path, headers);
+    }),
+  );
+  return (CALLS * 1000) / (performance.now() - start);
+}
+
 const median = (values) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -107,6 +121,14 @@ for (let round = 0; round < ROUNDS; round++) {
   guarded.push(await measure('/guarded'));
   differences.push(guarded.at(-1) - bare.at(-1));
 }
+await throughput('/bare');
+await throughput('/guarded');
+const [bareRate, guardedRate, ratios] = [[], [], []];
+for (let round = 0; round < ROUNDS; round++) {
+  bareRate.push(await throughput('/bare'));
+  guardedRate.push(await throughput('/guarded'));
+  ratios.push(guardedRate.at(-1) / bareRate.at(-1));
+}
 const print = (label, ms) =>
   console.log(`${label.padEnd(40)} ${ms.toFixed(3)} ms`);
 console.log(
@@ -115,6 +137,12 @@ console.log(
 print('route without guard', median(bare));
 print('route with MfaGuard and a valid proof', median(guarded));
 print('the guard', median(differences));
+const printRate = (label, rate) =>
+  console.log(`${label.padEnd(40)} ${rate.toFixed(0)} requests/s`);
+console.log(`${IN_FLIGHT} in flight`);
+printRate('route without guard', median(bareRate));
+printRate('route with MfaGuard and a valid proof', median(guardedRate));
+console.log(`${'ratio'.padEnd(40)} ${median(ratios).toFixed(2)}`);
 
 await app.close();
 await gauthify.close();

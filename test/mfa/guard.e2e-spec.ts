@@ -337,10 +337,10 @@ describe.each([
     ['the option userId', { options: { mfa: { userId: broken } } }],
     ['the option code', { options: { mfa: { code: broken } } }],
     [
-      'getExchange',
+      'getContext',
       {
         guard: class extends MfaGuard {
-          protected override getExchange = broken;
+          protected override getContext = broken;
         },
       },
     ],

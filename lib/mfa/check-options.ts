@@ -1,0 +1,121 @@
+import { inspect } from 'node:util';
+import { invalid } from '../client/client.options.js';
+import { refuseUnknownOptions } from '../contract/known-options.js';
+import type { MfaOptions } from './mfa.options.js';
+
+/** The output of the hash that signs [RFC 7518 §3.2]. */
+const MIN_SECRET_BYTES = 32;
+
+type Check = [isValid: (value: any) => boolean, problem: string];
+
+const isFunction = (value: unknown) => typeof value === 'function';
+const bool: Check = [
+  (value) => typeof value === 'boolean',
+  'must be true or false',
+];
+const isSecret = (value: unknown) =>
+  typeof value === 'string' && Buffer.byteLength(value) >= MIN_SECRET_BYTES;
+
+/** Every option of `mfa`, and what is checked where it is set; `undefined`: checked elsewhere. */
+const OPTIONS: Record<string, Record<string, Check | undefined>> = {
+  mfa: {
+    userId: [
+      isFunction,
+      'must be a function that takes the request and returns the user’s id',
+    ],
+    code: [
+      isFunction,
+      'must be a function that takes the request and returns the code',
+    ],
+    proof: undefined,
+    required: [isFunction, 'must be a function'],
+    safeMode: bool,
+    onEvent: [isFunction, 'must be a function'],
+    routes: undefined,
+  },
+  'mfa.proof': {
+    secret: [
+      (value) => {
+        const secrets = [value].flat() as unknown[];
+        return secrets.length > 0 && secrets.every(isSecret);
+      },
+      `must be a string of at least ${MIN_SECRET_BYTES} bytes, or several of them, newest first: make one with openssl rand -base64 32`,
+    ],
+    ttlSeconds: [
+      (value) => Number.isInteger(value) && value > 0,
+      'must be a whole number above 0',
+    ],
+    cookie: [
+      (value) =>
+        typeof value === 'boolean' ||
+        (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)),
+      'must be true, or the name of a cookie',
+    ],
+    header: bool,
+    audience: [
+      (value) => typeof value === 'string' && value !== '',
+      'must be a string that is not empty',
+    ],
+    recheckSeconds: [
+      (value) => Number.isFinite(value) && value >= 0,
+      'must be a number of seconds, or 0 for never',
+    ],
+    bindTo: [
+      isFunction,
+      'must be a function that takes the request and returns the session’s id',
+    ],
+  },
+  'mfa.routes': {
+    path: undefined,
+    guard: undefined,
+    guards: undefined,
+    recoverBy: undefined,
+  },
+};
+
+/**
+ * Checks the option `mfa`.
+ *
+ * @throws Error one sentence that names the option and says what to do
+ */
+export function checkMfaOptions(
+  mfa: MfaOptions | undefined,
+): Readonly<MfaOptions> {
+  if (mfa === undefined) return Object.freeze({});
+  check('mfa', mfa);
+  const { proof } = mfa;
+  if (proof === undefined) return Object.freeze({ ...mfa });
+  check('mfa.proof', { ...proof, secret: proof?.secret ?? '' });
+  if (proof.header === false && !proof.cookie)
+    throw invalid(
+      'mfa.proof.header',
+      'is false and mfa.proof.cookie is not set, so that no proof could be sent: set cookie, or leave out header',
+    );
+  return Object.freeze({ ...mfa, proof: Object.freeze({ ...proof }) });
+}
+
+/** @throws Error that names the nearest option */
+export function refuseUnknownMfaOptions(
+  given: object,
+  path: 'mfa' | 'mfa.proof' | 'mfa.routes',
+): void {
+  refuseUnknownOptions(
+    given,
+    Object.keys(OPTIONS[path]!),
+    (option, problem) => new Error(`GAuthifyModule: ${option}: ${problem}`),
+    path,
+  );
+}
+
+function check(path: 'mfa' | 'mfa.proof', given: object): void {
+  if (typeof given !== 'object' || given === null)
+    throw invalid(path, 'must be an object');
+  refuseUnknownMfaOptions(given, path);
+  for (const [name, value] of Object.entries(given)) {
+    const [isValid, problem] = OPTIONS[path]![name] ?? [];
+    if (value === undefined || !isValid || isValid(value)) continue;
+    // The value of a secret stays out of the log.
+    const found = name === 'secret' ? '' : `, not ${inspect(value)}`;
+    throw invalid(`${path}.${name}`, `${problem}${found}`);
+  }
+}

@@ -1,0 +1,116 @@
+import { Injectable } from '@nestjs/common';
+import { firstValueFrom } from 'rxjs';
+import { GAuthifyService } from '../client/gauthify.service.js';
+import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
+import { ConflictError } from '../contract/errors/conflict.error.js';
+import { NotFoundError } from '../contract/errors/not-found.error.js';
+import { methodsOf } from './known-users.js';
+import type { SecondFactorAttempt } from './mfa-context.js';
+import { atLeastAsStrongAs } from './mfa-policy.js';
+import { type MfaChannel, MfaService } from './mfa.service.js';
+import {
+  type SecondFactorResult,
+  SecondFactorService,
+} from './second-factor.service.js';
+
+/** Oldest second factor that may change the factor, seconds. */
+const FRESH_SECONDS = 60;
+
+/** A user has a new secret. */
+export interface Enrolled {
+  readonly outcome: 'enrolled';
+  readonly user: GAuthifyUser;
+  /** The second factor that allowed it; `undefined` where the user had none. */
+  readonly allowedBy: SecondFactorResult | undefined;
+}
+
+/** Gives users a secret for their authenticator app. */
+@Injectable()
+export class Enrolment {
+  constructor(
+    private readonly gauthify: GAuthifyService,
+    private readonly secondFactor: SecondFactorService,
+    private readonly mfa: MfaService,
+  ) {}
+
+  /** `undefined` where GAuthify does not know the user. @throws GAuthifyError */
+  async find(userId: string): Promise<GAuthifyUser | undefined> {
+    try {
+      return await firstValueFrom(this.gauthify.getUser(userId));
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the user a new secret, or creates the user with one. Whoever can be
+   * asked for a second factor needs a fresh one: as strong as the strongest they
+   * have, or one of `recoverBy`. Neither a password alone nor a mailbox may
+   * replace the authenticator app.
+   *
+   * @throws GAuthifyError
+   */
+  async enrol(
+    attempt: SecondFactorAttempt,
+    displayName: string,
+    recoverBy: readonly MfaChannel[],
+  ): Promise<Enrolled | SecondFactorResult> {
+    const { userId } = attempt;
+    for (let isLastTry = false; ; isLastTry = true) {
+      const user = await this.find(userId);
+      const methods = user ? methodsOf(user) : [];
+      let allowedBy: SecondFactorResult | undefined;
+      if (methods.length > 0) {
+        const policy = {
+          maxAgeSeconds: FRESH_SECONDS,
+          methods: [...atLeastAsStrongAs(methods), ...recoverBy],
+          safeMode: false,
+        };
+        allowedBy = await this.secondFactor.prove({ ...attempt, policy });
+        if (allowedBy.outcome !== 'admitted') return allowedBy;
+      }
+      try {
+        const renewed = await this.renew(userId, displayName, user);
+        return { outcome: 'enrolled', user: renewed, allowedBy };
+      } catch (error) {
+        // Another request created or enrolled the user meanwhile: decide again.
+        if (isLastTry || !(error instanceof ConflictError)) throw error;
+      } finally {
+        this.mfa.forget(userId);
+      }
+    }
+  }
+
+  private renew(
+    userId: string,
+    displayName: string,
+    user: GAuthifyUser | undefined,
+  ): Promise<GAuthifyUser> {
+    return firstValueFrom(
+      user
+        ? this.gauthify.updateUser(userId, {
+            resetKey: true,
+            // Else a password alone would do until the new app is confirmed,
+            keepEnrolled: user.enrolled === true,
+            // or just after the first app was.
+            unlessEnrolled: user.enrolled === false,
+          })
+        : this.gauthify.createUser({ uniqueId: userId, displayName }),
+    );
+  }
+}
+
+/** The name in the authenticator app: what the application calls the user. */
+export function displayNameOf(user: object, userId: string): string {
+  const { name, username, email } = user as Record<string, unknown>;
+  const known = [name, username, email].find(
+    (value) => typeof value === 'string' && value !== '',
+  ) as string | undefined;
+  // GAuthify takes one line of at most 255 characters, and no half of a surrogate pair.
+  return (known ?? userId)
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
+    .slice(0, 255)
+    .replace(/[\ud800-\udbff]$/, '');
+}
