@@ -65,6 +65,7 @@ export type {
   MfaDenialCode,
   MfaDenialDetails,
   MfaDenied,
+  SecondFactorResult,
 } from './mfa/denials.js';
 export type {
   MfaAttempt,
@@ -75,7 +76,4 @@ export type {
 export { MfaGuard } from './mfa/mfa.guard.js';
 export { type MfaChannel, MfaService } from './mfa/mfa.service.js';
 export { Mfa, RequireMfa, SkipMfa } from './mfa/require-mfa.decorator.js';
-export {
-  type SecondFactorResult,
-  SecondFactorService,
-} from './mfa/second-factor.service.js';
+export { SecondFactorService } from './mfa/second-factor.service.js';
