@@ -60,6 +60,7 @@ export type {
   MfaDenialCode,
   MfaDenialDetails,
   MfaDenied,
+  SecondFactorResult,
 } from './mfa/denials.js';
 export type {
   MfaAttempt,
@@ -70,7 +71,4 @@ export type {
 export { MfaGuard } from './mfa/mfa.guard.js';
 export { type MfaChannel, MfaService } from './mfa/mfa.service.js';
 export { Mfa, RequireMfa, SkipMfa } from './mfa/require-mfa.decorator.js';
-export {
-  type SecondFactorResult,
-  SecondFactorService,
-} from './mfa/second-factor.service.js';
+export { SecondFactorService } from './mfa/second-factor.service.js';

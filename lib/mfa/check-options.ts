@@ -1,7 +1,10 @@
+import type { CanActivate } from '@nestjs/common';
 import { inspect } from 'node:util';
 import { invalid } from '../client/client.options.js';
 import { refuseUnknownOptions } from '../contract/known-options.js';
-import type { MfaOptions } from './mfa.options.js';
+import { MfaGuard } from './mfa.guard.js';
+import type { MfaOptions, MfaRoutesOption } from './mfa.options.js';
+import { MFA_CHANNELS, type MfaChannel } from './mfa.service.js';
 
 /** The output of the hash that signs [RFC 7518 §3.2]. */
 const MIN_SECRET_BYTES = 32;
@@ -94,8 +97,7 @@ export function checkMfaOptions(
   return Object.freeze({ ...mfa, proof: Object.freeze({ ...proof }) });
 }
 
-/** @throws Error that names the nearest option */
-export function refuseUnknownMfaOptions(
+function refuseUnknownMfaOptions(
   given: object,
   path: 'mfa' | 'mfa.proof' | 'mfa.routes',
 ): void {
@@ -118,4 +120,34 @@ function check(path: 'mfa' | 'mfa.proof', given: object): void {
     const found = name === 'secret' ? '' : `, not ${inspect(value)}`;
     throw invalid(`${path}.${name}`, `${problem}${found}`);
   }
+}
+
+/**
+ * Checks the option `mfa.routes` and fills in defaults.
+ *
+ * @throws Error one sentence that names the option and says what to do
+ */
+export function checkRoutes(option: Exclude<MfaRoutesOption, false>) {
+  const routes =
+    typeof option === 'object'
+      ? option
+      : { path: option === true ? undefined : option };
+  refuseUnknownMfaOptions(routes, 'mfa.routes');
+  const {
+    path = 'mfa',
+    guard = MfaGuard,
+    guards = [],
+    recoverBy = [],
+  } = routes;
+  if (guard !== MfaGuard && !(guard?.prototype instanceof MfaGuard))
+    throw invalid('mfa.routes.guard', 'must be a class that extends MfaGuard');
+  if (
+    !Array.isArray(recoverBy) ||
+    !recoverBy.every((channel: MfaChannel) => MFA_CHANNELS.includes(channel))
+  )
+    throw invalid(
+      'mfa.routes.recoverBy',
+      'must be a list of email, sms or voice',
+    );
+  return { path, guard, guards: guards as CanActivate[], recoverBy };
 }

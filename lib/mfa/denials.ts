@@ -1,5 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 
 /** Each denial's status, and the sentence to show a person. */
 const DENIALS = {
@@ -49,6 +50,20 @@ export interface MfaDenied {
   readonly details?: MfaDenialDetails | undefined;
   readonly cause?: unknown;
 }
+
+/** What came of an attempt. */
+export type SecondFactorResult =
+  | {
+      readonly outcome: 'admitted';
+      readonly verification: MfaVerification;
+      /** A proof made for this attempt, to be handed to the user. */
+      readonly proof?: string | undefined;
+    }
+  /** Let in without a second factor: by `mfa.required` or safe mode. */
+  | { readonly outcome: 'bypassed' }
+  /** Nothing that satisfies `policy`: `challenge` says what does. */
+  | { readonly outcome: 'missing'; readonly policy: RequireMfaOptions }
+  | MfaDenied;
 
 export const denied = (
   code: MfaDenialCode,

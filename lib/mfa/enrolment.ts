@@ -4,14 +4,12 @@ import { GAuthifyService } from '../client/gauthify.service.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import { ConflictError } from '../contract/errors/conflict.error.js';
 import { NotFoundError } from '../contract/errors/not-found.error.js';
+import type { SecondFactorResult } from './denials.js';
 import { methodsOf } from './known-users.js';
 import type { SecondFactorAttempt } from './mfa-context.js';
 import { atLeastAsStrongAs } from './mfa-policy.js';
 import { type MfaChannel, MfaService } from './mfa.service.js';
-import {
-  type SecondFactorResult,
-  SecondFactorService,
-} from './second-factor.service.js';
+import { SecondFactorService } from './second-factor.service.js';
 
 /** Oldest second factor that may change the factor, seconds. */
 const FRESH_SECONDS = 60;

@@ -230,3 +230,9 @@ const credentialHeaders = (code: unknown, proof: unknown) => ({
   ...(code === undefined ? {} : { 'x-mfa-code': code }),
   ...(proof === undefined ? {} : { 'x-mfa-proof': proof }),
 });
+
+/** A user's id: a number is converted to a string; `undefined` for anything else that is not a string. */
+export function userIdOf(value: unknown): string | undefined {
+  if (Number.isSafeInteger(value)) return String(value);
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,6 +1,5 @@
 import {
   Body,
-  type CanActivate,
   Controller,
   createParamDecorator,
   type ExecutionContext,
@@ -16,11 +15,11 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom } from 'rxjs';
-import { GAUTHIFY_MODULE_OPTIONS, invalid } from '../client/client.options.js';
+import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
 import { ParameterError } from '../contract/errors/parameter.error.js';
-import { refuseUnknownMfaOptions } from './check-options.js';
+import { checkRoutes } from './check-options.js';
 import { isMissing } from './code-checks.js';
-import { denied, type MfaDenied } from './denials.js';
+import { denied, type MfaDenied, type SecondFactorResult } from './denials.js';
 import { displayNameOf, Enrolment } from './enrolment.js';
 import { methodsOf } from './known-users.js';
 import type { MfaAttempt } from './mfa-context.js';
@@ -30,13 +29,11 @@ import {
   type MfaRoutesOption,
   type RequireMfaOptions,
 } from './mfa.options.js';
-import { type MfaChannel, MfaService } from './mfa.service.js';
+import { MFA_CHANNELS, MfaService } from './mfa.service.js';
 import { usesHeader } from './proof-headers.js';
 import { otpauthUriOf, QrCodes } from './qr-codes.js';
 import { SkipMfa } from './require-mfa.decorator.js';
 import { SecondFactorService } from './second-factor.service.js';
-
-const CHANNELS: readonly MfaChannel[] = ['email', 'sms', 'voice'];
 
 const Execution = createParamDecorator(
   (_: unknown, execution: ExecutionContext) => execution,
@@ -100,7 +97,7 @@ export function createMfaController(
       @Body() body: { method?: unknown } | undefined,
     ) {
       const attempt = await this.begin(execution);
-      const sent = CHANNELS.find((channel) => channel === body?.method);
+      const sent = MFA_CHANNELS.find((channel) => channel === body?.method);
       if (!sent) return await this.deny(attempt, denied('mfa_unknown_method'));
       await this.translate(
         attempt,
@@ -216,7 +213,7 @@ export function createMfaController(
 
     private async deny(
       attempt: MfaAttempt,
-      result: Parameters<MfaGuard['answer']>[1],
+      result: SecondFactorResult,
     ): Promise<never> {
       await this.guard.answer(attempt, result);
       throw new ForbiddenException();
@@ -239,29 +236,4 @@ async function guardOf(
       { cause },
     );
   }
-}
-
-function checkRoutes(option: Exclude<MfaRoutesOption, false>) {
-  const routes =
-    typeof option === 'object'
-      ? option
-      : { path: option === true ? undefined : option };
-  refuseUnknownMfaOptions(routes, 'mfa.routes');
-  const {
-    path = 'mfa',
-    guard = MfaGuard,
-    guards = [],
-    recoverBy = [],
-  } = routes;
-  if (guard !== MfaGuard && !(guard?.prototype instanceof MfaGuard))
-    throw invalid('mfa.routes.guard', 'must be a class that extends MfaGuard');
-  if (
-    !Array.isArray(recoverBy) ||
-    !recoverBy.every((channel: MfaChannel) => CHANNELS.includes(channel))
-  )
-    throw invalid(
-      'mfa.routes.recoverBy',
-      'must be a list of email, sms or voice',
-    );
-  return { path, guard, guards: guards as CanActivate[], recoverBy };
 }

@@ -14,6 +14,7 @@ import {
   denialHeaders,
   type MfaDenialCode,
   type MfaDenialDetails,
+  type SecondFactorResult,
 } from './denials.js';
 import {
   type MfaAttempt,
@@ -23,6 +24,7 @@ import {
   setContext,
   setHandshake,
   socketContext,
+  userIdOf,
 } from './mfa-context.js';
 import { checkPolicy, type MfaPolicy, policyOf } from './mfa-policy.js';
 import type {
@@ -31,10 +33,7 @@ import type {
   RequireMfaOptions,
 } from './mfa.options.js';
 import { readProofs, writeProof } from './proof-headers.js';
-import {
-  type SecondFactorResult,
-  SecondFactorService,
-} from './second-factor.service.js';
+import { SecondFactorService } from './second-factor.service.js';
 
 /**
  * Requires a second factor: a code of the signed-in user that GAuthify accepts,
@@ -104,11 +103,7 @@ export class MfaGuard implements CanActivate {
     return await this.answer(attempt, await this.secondFactor.admit(attempt));
   }
 
-  /**
-   * Stores the upgrade request of a socket of `ws`, which does not hold it: call
-   * it in `handleConnection(client, request)` where messages are guarded and
-   * connections are not.
-   */
+  /** Stores the upgrade request of a socket of `ws`: call it in `handleConnection(client, request)` where only messages are guarded. */
   rememberHandshake(client: object, request: object): void {
     setHandshake(client, request as MfaRequest);
   }
@@ -127,10 +122,7 @@ export class MfaGuard implements CanActivate {
     return await this.read(context, policy, execution);
   }
 
-  /**
-   * Turns a result into the answer: sets a new proof on the response, or denies.
-   * The ready-made routes use it too.
-   */
+  /** Sets a new proof on the response, or denies. The ready-made routes use it too. */
   async answer(attempt: MfaAttempt, result: SecondFactorResult): Promise<true> {
     switch (result.outcome) {
       case 'admitted':
@@ -254,9 +246,4 @@ export class MfaGuard implements CanActivate {
       this.secondFactor.maxAgeSeconds,
     );
   }
-}
-
-function userIdOf(value: unknown): string | undefined {
-  if (Number.isSafeInteger(value)) return String(value);
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

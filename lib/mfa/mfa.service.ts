@@ -11,6 +11,8 @@ import { SecondFactorService } from './second-factor.service.js';
 /** A way to send a code. */
 export type MfaChannel = 'email' | 'sms' | 'voice';
 
+export const MFA_CHANNELS: readonly MfaChannel[] = ['email', 'sms', 'voice'];
+
 /**
  * The second factor of a user, for applications that ask for it in their own
  * way: the parts that `MfaGuard` and the ready-made routes are made of. The

@@ -7,7 +7,7 @@ import { NotFoundError } from '../contract/errors/not-found.error.js';
 import { ParameterError } from '../contract/errors/parameter.error.js';
 import { RateLimitError } from '../contract/errors/rate-limit.error.js';
 import { CodeChecks, isMissing, shareCheck } from './code-checks.js';
-import { denied, type MfaDenied } from './denials.js';
+import { denied, type MfaDenied, type SecondFactorResult } from './denials.js';
 import { KnownUsers } from './known-users.js';
 import {
   getVerification,
@@ -19,24 +19,9 @@ import { isAcceptedMethod, mergePolicies, satisfies } from './mfa-policy.js';
 import type {
   GAuthifyResolvedOptions,
   MfaVerification,
-  RequireMfaOptions,
 } from './mfa.options.js';
 import { describeOutage, OutageLog } from './outage-log.js';
 import { MfaProofs } from './proofs.js';
-
-/** What came of an attempt. */
-export type SecondFactorResult =
-  | {
-      readonly outcome: 'admitted';
-      readonly verification: MfaVerification;
-      /** A proof made for this attempt, to be handed to the user. */
-      readonly proof?: string | undefined;
-    }
-  /** Let in without a second factor: by `mfa.required` or safe mode. */
-  | { readonly outcome: 'bypassed' }
-  /** Nothing that satisfies `policy`: `challenge` says what does. */
-  | { readonly outcome: 'missing'; readonly policy: RequireMfaOptions }
-  | MfaDenied;
 
 /**
  * Decides about the second factor of an attempt, and knows nothing of HTTP.
