@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import type { AccessPoint } from './access-point.js';
+import { Cancellation } from './cancellation.js';
 import {
   type Answer,
   type HttpClient,
@@ -11,35 +12,34 @@ import {
 import { failureOfError } from './network-error.js';
 import { readAnswer } from './response.js';
 import type { AttemptResult } from './retry-policy.js';
-import type { ObservedCall } from './telemetry.js';
+import { CANCELLED, type ObservedCall } from './telemetry.js';
 
 const logger = new Logger('GAuthifyClient');
 
 /** How an attempt is made. */
 export interface AttemptOptions {
   timeoutMs: number;
-  /** Drops the connection when aborted. */
-  signal: AbortSignal;
+  /** Drops the connection when cancelled. */
+  cancellation: Cancellation;
   idempotencyKey?: string | undefined;
   observed?: ObservedCall | undefined;
 }
 
 /**
  * Makes one request at one access point. Resolves with what came of it, whatever
- * that is; rejects only with the reason of `signal`.
+ * that is; rejects only with the error of `cancellation`.
  */
 export async function attempt(
   http: HttpClient,
   point: AccessPoint,
   call: WireCall,
-  { timeoutMs, signal, idempotencyKey, observed }: AttemptOptions,
+  { timeoutMs, cancellation, idempotencyKey, observed }: AttemptOptions,
 ): Promise<AttemptResult> {
-  signal.throwIfAborted();
+  cancellation.throwIfCancelled();
   const startedAt = performance.now();
   const request = http.send(requestOf(point.url, call, idempotencyKey));
   let answer: Answer | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let onAbort!: () => void;
   try {
     const result = await Promise.race([
       request.answer
@@ -66,8 +66,7 @@ export async function attempt(
         );
       }),
       new Promise<never>((_, reject) => {
-        onAbort = () => reject(signal.reason as Error);
-        signal.addEventListener('abort', onAbort);
+        cancellation.onCancel(reject);
       }),
     ]);
     if (answer) point.learn(answer, result);
@@ -76,12 +75,12 @@ export async function attempt(
     return result;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
+    cancellation.onCancel(undefined);
     if (!answer) request.abort();
   }
 }
 
-/** The same as a cold Observable, with a signal of its own: unsubscribing drops the connection. */
+/** The same as a cold Observable, with a cancellation of its own: unsubscribing drops the connection. */
 export const attemptOnce = (
   http: HttpClient,
   point: AccessPoint,
@@ -89,16 +88,15 @@ export const attemptOnce = (
   timeoutMs: number,
 ): Observable<AttemptResult> =>
   new Observable((subscriber) => {
-    const controller = new AbortController();
-    const { signal } = controller;
-    attempt(http, point, call, { timeoutMs, signal }).then(
+    const cancellation = new Cancellation();
+    attempt(http, point, call, { timeoutMs, cancellation }).then(
       (result) => {
         subscriber.next(result);
         subscriber.complete();
       },
       (error: unknown) => subscriber.error(error),
     );
-    return () => controller.abort();
+    return () => cancellation.cancel(CANCELLED);
   });
 
 function log(

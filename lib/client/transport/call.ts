@@ -9,6 +9,7 @@ import {
 } from '../client.options.js';
 import { CLIENT_CLOCK, type ClientClock } from './access-point.js';
 import { AccessPointPool } from './access-point-pool.js';
+import { Cancellation } from './cancellation.js';
 import { HTTP_CLIENT, type HttpClient, type WireCall } from './http-client.js';
 import { RetryLoop } from './retry-loop.js';
 import { CANCELLED, Telemetry } from './telemetry.js';
@@ -17,7 +18,7 @@ import { CANCELLED, Telemetry } from './telemetry.js';
 @Injectable()
 export class GAuthifyTransport implements OnApplicationShutdown {
   readonly pool: AccessPointPool;
-  private readonly running = new Set<AbortController>();
+  private readonly running = new Set<Cancellation>();
   private readonly outages = new WeakSet<object>();
 
   constructor(
@@ -51,22 +52,22 @@ export class GAuthifyTransport implements OnApplicationShutdown {
     const timeoutMs = given.timeoutMs ?? options.timeoutMs;
     const totalTimeoutMs = given.totalTimeoutMs ?? options.totalTimeoutMs;
     return new Observable((subscriber) => {
-      // Aborted with the error to end with: by the deadline and at shutdown; or
-      // because the caller unsubscribed, when nobody sees it.
-      const controller = new AbortController();
+      // By the deadline or at shutdown, with the error to end with; or because
+      // the caller unsubscribed, when nobody sees it.
+      const cancellation = new Cancellation();
       const observed = this.telemetry.begin(call);
       const loop = new RetryLoop(
         this,
         call,
         timeoutMs,
         call.method === 'GET' ? undefined : randomUUID(),
-        controller.signal,
+        cancellation,
         observed,
       );
-      this.running.add(controller);
-      const deadline = deadlineOf(controller, totalTimeoutMs);
+      this.running.add(cancellation);
+      const deadline = deadlineOf(cancellation, totalTimeoutMs);
       const fail = (error: unknown) => {
-        if (!this.running.delete(controller)) return;
+        if (!this.running.delete(cancellation)) return;
         observed?.end(error);
         subscriber.error(error);
       };
@@ -80,7 +81,7 @@ export class GAuthifyTransport implements OnApplicationShutdown {
         (answer) => {
           if (!answer) failUnreachable();
           else if (answer.kind === 'answered') fail(answer.error);
-          else if (this.running.delete(controller)) {
+          else if (this.running.delete(cancellation)) {
             observed?.end();
             subscriber.next(answer.data);
             subscriber.complete();
@@ -93,8 +94,8 @@ export class GAuthifyTransport implements OnApplicationShutdown {
       );
       return () => {
         clearTimeout(deadline);
-        if (!this.running.delete(controller)) return;
-        controller.abort(CANCELLED);
+        if (!this.running.delete(cancellation)) return;
+        cancellation.cancel(CANCELLED);
         observed?.end(CANCELLED);
       };
     });
@@ -112,8 +113,10 @@ export class GAuthifyTransport implements OnApplicationShutdown {
 
   /** Ends calls under way, after the HTTP server has answered its last request, which may wait for one. */
   onApplicationShutdown(): void {
-    for (const controller of this.running)
-      controller.abort(unreachable([new Error('The application shuts down')]));
+    for (const cancellation of this.running)
+      cancellation.cancel(
+        unreachable([new Error('The application shuts down')]),
+      );
   }
 }
 
@@ -121,13 +124,13 @@ export class GAuthifyTransport implements OnApplicationShutdown {
 class DeadlineError extends Error {}
 
 function deadlineOf(
-  controller: AbortController,
+  cancellation: Cancellation,
   totalTimeoutMs: number | undefined,
 ): NodeJS.Timeout | undefined {
   if (totalTimeoutMs === undefined) return undefined;
   return setTimeout(
     () =>
-      controller.abort(
+      cancellation.cancel(
         new DeadlineError(
           `No access point answered within ${totalTimeoutMs} ms (totalTimeoutMs)`,
         ),

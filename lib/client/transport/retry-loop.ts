@@ -2,6 +2,7 @@ import type { ResolvedClientOptions } from '../client.options.js';
 import type { AccessPoint, Outcome } from './access-point.js';
 import type { AccessPointPool, Picked, Tried } from './access-point-pool.js';
 import { attempt } from './attempt.js';
+import type { Cancellation } from './cancellation.js';
 import {
   HARMLESS_CALL,
   type HttpClient,
@@ -46,7 +47,7 @@ export class RetryLoop {
     private readonly timeoutMs: number,
     /** The same at every attempt, so that GAuthify recognizes the call. */
     private readonly idempotencyKey: string | undefined,
-    private readonly signal: AbortSignal,
+    private readonly cancellation: Cancellation,
     private readonly observed: ObservedCall | undefined,
   ) {
     this.effect = effectOf(call);
@@ -64,7 +65,7 @@ export class RetryLoop {
 
   /**
    * Attempts the call until GAuthify answers it. Resolves with `undefined` if
-   * no access point could serve it; rejects with the reason of the signal.
+   * no access point could serve it; rejects with the error of the cancellation.
    */
   async run(): Promise<CallAnswer | undefined> {
     for (;;) {
@@ -147,7 +148,7 @@ export class RetryLoop {
     try {
       const result = await attempt(this.parts.http, point, call, {
         timeoutMs: this.timeoutMs,
-        signal: this.signal,
+        cancellation: this.cancellation,
         observed: this.observed,
         idempotencyKey: call === this.call ? this.idempotencyKey : undefined,
       });
