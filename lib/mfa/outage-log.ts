@@ -47,7 +47,7 @@ export function describeOutage(error: unknown): string {
     return `the check failed with ${error instanceof Error ? error.name : typeof error}.`;
   const { cause, errorCode, httpStatus } = error;
   // Our own client wrote this message: access points, and what happened there.
-  if (cause instanceof AggregateError || errorCode === 'unreachable')
-    return `GAuthify cannot be asked. ${cause instanceof Error ? cause.message : error.message}`;
+  if (errorCode === 'unreachable')
+    return `GAuthify cannot be asked. ${cause instanceof Error ? cause.message : ''}`;
   return `GAuthify answered ${httpStatus} (${errorCode}).`;
 }

@@ -186,15 +186,22 @@ function compile(sources: ReadonlyMap<string, string>) {
   };
 }
 
-/** Names of an interface's own properties, of the object in a union, or the texts of one. */
+/** Names of an interface's own properties, of the object in a union, the texts of one, or the keys of a table. */
 function membersOf(name: string): string[] {
   for (const file of ts.sys.readDirectory('lib', ['.ts'])) {
     const text = readFileSync(file, 'utf8');
     if (!text.includes(name)) continue;
-    for (const node of ts.createSourceFile(file, text, ts.ScriptTarget.Latest)
-      .statements) {
+    const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest);
+    for (const node of source.statements) {
       if (ts.isInterfaceDeclaration(node) && node.name.text === name)
         return namesOf(node.members);
+      // `keyof typeof TABLE`: the keys of the object `TABLE` in the same file.
+      if (
+        ts.isTypeAliasDeclaration(node) &&
+        node.name.text === name &&
+        ts.isTypeOperatorNode(node.type)
+      )
+        return keysOf(text, /typeof (\w+)/.exec(node.getText(source))![1]!);
       if (ts.isTypeAliasDeclaration(node) && node.name.text === name)
         return (node.type as ts.UnionTypeNode).types.flatMap((type) => {
           if (ts.isTypeLiteralNode(type)) return namesOf(type.members);
@@ -206,6 +213,14 @@ function membersOf(name: string): string[] {
   }
   throw new Error(`lib has no interface or type ${name}`);
 }
+
+/** Keys of an object literal, indented by two spaces as prettier does. */
+const keysOf = (text: string, name: string): string[] => {
+  const body = new RegExp(`const ${name} = \\{\\n([\\s\\S]*?)\\n\\}`).exec(
+    text,
+  )![1]!;
+  return [...body.matchAll(/^ {2}(\w+):/gm)].map(([, key]) => key!);
+};
 
 const namesOf = (members: ts.NodeArray<ts.TypeElement>): string[] =>
   members.map((member) => (member.name as ts.Identifier).text);
