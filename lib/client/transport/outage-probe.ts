@@ -20,6 +20,7 @@ import { attemptOnce } from './attempt.js';
 import { GAuthifyTransport } from './call.js';
 import { HARMLESS_CALL, type WireCall } from './http-client.js';
 import type { AttemptResult } from './retry-policy.js';
+import { hasSpareDescriptors } from './spare-descriptors.js';
 
 /** The same whoever is being checked, and outside the pool that their requests may have exhausted. */
 const PROBE: WireCall = { ...HARMLESS_CALL, isApart: true };
@@ -114,11 +115,10 @@ export class OutageProbe {
     const delay = new OwnDelay();
     const { pool } = this.transport;
     return forkJoin(pool.list().map((it) => this.probeOne(it, delay))).pipe(
-      map(
-        (findings) =>
-          (['up', 'failing'] as const).find((it) => findings.includes(it)) ??
-          'silent',
-      ),
+      map((findings): Finding => {
+        if (findings.includes('up') || !hasSpareDescriptors()) return 'up';
+        return findings.includes('failing') ? 'failing' : 'silent';
+      }),
       finalize(() => delay.stop()),
     );
   }
