@@ -29,6 +29,20 @@ import {
   failureOf,
 } from '../helpers/client.js';
 
+it.each([33, 2000, 10_000])(
+  'refuses meta nested %i deep, and sends nothing',
+  async (depth) => {
+    const { gauthify, server } = await clientOf(data(wireUser()));
+    let meta: Record<string, unknown> = {};
+    for (let level = 1; level < depth; level++) meta = { a: meta };
+    const user = { uniqueId: 'jane', displayName: 'Jane', meta };
+    const error = await failureOf(firstValueFrom(gauthify.createUser(user)));
+    expect(error).toBeInstanceOf(ParameterError);
+    expect(error.message).toBe('meta must be at most 32 levels deep');
+    expect(server.seen).toEqual([]);
+  },
+);
+
 describe.each([
   ['without interceptors', false],
   ['with an interceptor', true],
