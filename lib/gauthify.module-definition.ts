@@ -29,6 +29,75 @@ export interface GAuthifyOptionsFactory {
     GAuthifyModuleOptions | Promise<GAuthifyModuleOptions>;
 }
 
+const OPTIONS = [...CLIENT_OPTIONS, 'mfa'];
+/** Beside the options in `forRoot`, beside the factory in `forRootAsync`; never returned by one. */
+const EXTRAS = ['isGlobal', 'name', 'http', 'mfaRoutes'];
+const FACTORIES = ['useFactory', 'useClass', 'useExisting'];
+
+const unknown = (option: string, problem: string): Error =>
+  new Error(`GAuthifyModule: ${option}: ${problem}`);
+
+function checkIsObject(
+  options: unknown,
+): asserts options is Record<string, unknown> {
+  if (typeof options !== 'object' || options === null)
+    throw invalid('options', 'must be an object with at least an apiKey');
+}
+
+/** Checks what `forRoot` is given besides the options. @throws Error as {@link resolveOptions} */
+export function checkSyncExtras(given: unknown): void {
+  checkIsObject(given);
+  if (Object.hasOwn(given, 'mfaRoutes'))
+    throw invalid('mfaRoutes', 'is for forRootAsync: here it is mfa.routes');
+  refuseUnknownOptions(
+    given,
+    [...OPTIONS, 'isGlobal', 'name', 'http'],
+    unknown,
+  );
+  checkExtras(given);
+}
+
+/** Checks what `forRootAsync` is given besides the options. @throws Error as {@link resolveOptions} */
+export function checkAsyncExtras(given: unknown): void {
+  const needed = 'must have a function useFactory, or useClass or useExisting';
+  if (typeof given !== 'object' || given === null)
+    throw invalid('the object given to forRootAsync', needed);
+  const misplaced = OPTIONS.find((name) => Object.hasOwn(given, name));
+  if (misplaced)
+    throw invalid(misplaced, 'must be returned by the factory, not beside it');
+  refuseUnknownOptions(
+    given,
+    [
+      'imports',
+      'inject',
+      'provideInjectionTokensFrom',
+      ...FACTORIES,
+      ...EXTRAS,
+    ],
+    unknown,
+  );
+  const factories = given as Record<string, unknown>;
+  if (!FACTORIES.some((name) => factories[name]))
+    throw invalid('the object given to forRootAsync', needed);
+  const { useFactory } = factories;
+  if (useFactory !== undefined && typeof useFactory !== 'function')
+    throw invalid('useFactory', 'must be a function');
+  checkExtras(factories);
+}
+
+function checkExtras({ isGlobal, name, http }: Record<string, unknown>): void {
+  if (isGlobal !== undefined && typeof isGlobal !== 'boolean')
+    throw invalid('isGlobal', 'must be true or false');
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw invalid('name', 'must be a string that is not empty, or be left out');
+  const module = (http as Partial<DynamicModule> | null | undefined)?.module;
+  if (http !== undefined && typeof (module ?? http) !== 'function')
+    throw invalid(
+      'http',
+      'must be a module, such as HttpModule.register({ … }), or be left out',
+    );
+}
+
 /**
  * Checks the options of `GAuthifyModule` and fills in defaults.
  *
@@ -37,13 +106,14 @@ export interface GAuthifyOptionsFactory {
 export function resolveOptions(
   options: GAuthifyModuleOptions,
 ): GAuthifyResolvedOptions {
-  if (typeof options !== 'object' || options === null)
-    throw invalid('options', 'must be an object with at least an apiKey');
-  refuseUnknownOptions(
-    options,
-    [...CLIENT_OPTIONS, 'mfa'],
-    (option, problem) => new Error(`GAuthifyModule: ${option}: ${problem}`),
-  );
+  checkIsObject(options);
+  const misplaced = EXTRAS.find((name) => Object.hasOwn(options, name));
+  if (misplaced)
+    throw invalid(
+      misplaced,
+      'is needed before a factory runs: put it beside useFactory, useClass or useExisting',
+    );
+  refuseUnknownOptions(options, OPTIONS, unknown);
   return Object.freeze({
     ...resolveClientOptions(options),
     mfa: checkMfaOptions(options.mfa),

@@ -2,6 +2,8 @@ import { HttpModule } from '@nestjs/axios';
 import { Module, type DynamicModule } from '@nestjs/common';
 import {
   type ASYNC_OPTIONS_TYPE,
+  checkAsyncExtras,
+  checkSyncExtras,
   ConfigurableModuleClass,
   GAUTHIFY_GIVEN_OPTIONS,
   type GAuthifyModuleExtras,
@@ -91,6 +93,7 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * ```
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    checkSyncExtras(options);
     return assemble(super.forRoot(options), options, options.mfa?.routes);
   }
 
@@ -111,13 +114,14 @@ export class GAuthifyModule extends ConfigurableModuleClass {
    * })
    * ```
    */
-  static override forRootAsync({
-    mfaRoutes,
-    ...options
-  }: typeof ASYNC_OPTIONS_TYPE & {
-    /** As `mfa.routes`: routes are mounted before options are made. */
-    mfaRoutes?: MfaRoutesOption | undefined;
-  }): DynamicModule {
+  static override forRootAsync(
+    given: typeof ASYNC_OPTIONS_TYPE & {
+      /** As `mfa.routes`: routes are mounted before options are made. */
+      mfaRoutes?: MfaRoutesOption | undefined;
+    },
+  ): DynamicModule {
+    checkAsyncExtras(given);
+    const { mfaRoutes, ...options } = given;
     const module = assemble(super.forRootAsync(options), options, mfaRoutes);
     module.providers!.push({
       provide: LATE_ROUTES,
@@ -140,10 +144,6 @@ function assemble(
   { name, http }: GAuthifyModuleExtras,
   routes: MfaRoutesOption | undefined,
 ): DynamicModule {
-  if (name !== undefined && (typeof name !== 'string' || name === ''))
-    throw new Error(
-      'GAuthifyModule: name must be a string that is not empty, or be left out.',
-    );
   const token = getGAuthifyToken(name);
   return {
     ...module,

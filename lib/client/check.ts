@@ -21,7 +21,7 @@ export interface CheckAuthOptions extends CallOptions {
   /**
    * Let everyone in while GAuthify is unreachable: nobody answered the check, and
    * a probe of every access point failed too; see `GAuthifyService.isUnreachable`.
-   * The probe takes up to another `timeoutMs` of the module. Each person let in is
+   * The probe takes up to twice `timeoutMs` of the module, and a second. Each person let in is
    * logged at `warn`. Anyone who can take GAuthify down then needs no second factor.
    *
    * @default false

@@ -178,10 +178,12 @@ export class GAuthifyService {
    * `error`: `checkAuth({ safeMode: true })` and `MfaGuard` use it. Never errors.
    *
    * Emits `true` only if nobody answered the call (an answer of GAuthify counts,
-   * and a 4xx of anything in between), and an independent probe of every access
-   * point fails too: a `GET errors/` on a new connection, for up to `timeoutMs`.
-   * Waiting for a free connection, or for a busy process, is not an outage. One
-   * probe serves everyone who waits, and its result is reused for a second.
+   * and a 4xx of anything in between), no call was answered within the last
+   * `timeoutMs`, and an independent probe of every access point fails too: a
+   * `GET errors/` on a new connection, for up to `timeoutMs`, and another a second
+   * later if something answered the first with a 5xx or a page. Waiting for a
+   * free connection, or for a busy process, is not an outage. One probe serves
+   * everyone who waits, and its result is reused for a second.
    */
   isUnreachable(error: unknown): Observable<boolean> {
     return defer(() =>

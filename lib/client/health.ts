@@ -55,5 +55,6 @@ function problemOf(result: AttemptResult): string | undefined {
   if (result.kind === 'succeeded') return undefined;
   if (result.kind !== 'answered') return result.reason;
   const { httpStatus, errorCode } = result.error;
-  return `answered ${httpStatus} (${errorCode})`;
+  const hint = httpStatus === 401 ? ': check the option apiKey' : '';
+  return `answered ${httpStatus} (${errorCode})${hint}`;
 }

@@ -149,6 +149,80 @@ describe('the module', () => {
   });
 });
 
+describe('is refused with a sentence:', () => {
+  const sync = (given?: unknown) => () =>
+    GAuthifyModule.forRoot(given as GAuthifyModuleOptions);
+  const async = (given?: unknown) => () =>
+    GAuthifyModule.forRootAsync(
+      given as Parameters<typeof GAuthifyModule.forRootAsync>[0],
+    );
+  const useFactory = () => options;
+  const returning = (extra: object) =>
+    async({ useFactory: () => ({ ...options, ...extra }) });
+
+  it.each<[string, () => DynamicModule, string]>([
+    ['forRoot()', sync(), 'options must be an object with at least an apiKey'],
+    ['forRootAsync()', async(), 'must have a function useFactory'],
+    ['forRootAsync({})', async({}), 'must have a function useFactory'],
+    [
+      'useFactory of an object',
+      async({ useFactory: options }),
+      'useFactory must be a function',
+    ],
+    ['http: {}', sync({ ...options, http: {} }), 'http must be a module'],
+    ['http: {}, async', async({ useFactory, http: {} }), 'http must be a'],
+    ['http: null', sync({ ...options, http: null }), 'http must be a module'],
+    [
+      "isGlobal: 'yes'",
+      sync({ ...options, isGlobal: 'yes' }),
+      'isGlobal must be true or false',
+    ],
+    [
+      "isGlobal: 'yes', async",
+      async({ useFactory, isGlobal: 'yes' }),
+      'isGlobal must be true or false',
+    ],
+    ["name: ''", sync({ ...options, name: '' }), 'name must be a string'],
+    ['global', sync({ ...options, global: true }), 'did you mean isGlobal?'],
+    [
+      'global, async',
+      async({ useFactory, global: true }),
+      'global: there is no such option; did you mean isGlobal?',
+    ],
+    [
+      'accessPoint',
+      sync({ apiKey: 'key', accessPoint: 'http://a/v1/' }),
+      'accessPoint: there is no such option; did you mean accessPoints?',
+    ],
+    [
+      'accessPoint, of a factory',
+      returning({ accessPoint: 'http://a/v1/' }),
+      'accessPoint: there is no such option; did you mean accessPoints?',
+    ],
+    [
+      'timeoutMs beside a factory',
+      async({ useFactory, timeoutMs: 5 }),
+      'timeoutMs must be returned by the factory',
+    ],
+    [
+      'mfaRoutes of forRoot',
+      sync({ ...options, mfaRoutes: true }),
+      'mfaRoutes is for forRootAsync: here it is mfa.routes',
+    ],
+    ...['name', 'isGlobal', 'http', 'mfaRoutes'].map(
+      (name): [string, () => DynamicModule, string] => [
+        `${name} returned by a factory`,
+        returning({ [name]: undefined }),
+        `${name} is needed before a factory runs: put it beside useFactory`,
+      ],
+    ),
+  ])('%s', async (_, configure, message) => {
+    const starting = (async () => start(configure()))();
+    await expect(starting).rejects.toThrow('GAuthifyModule: ');
+    await expect(starting).rejects.toThrow(message);
+  });
+});
+
 describe('with ConfigModule', () => {
   const NAMES = ['GAUTHIFY_API_KEY', 'GAUTHIFY_ACCESS_POINTS'] as const;
   afterEach(() => NAMES.forEach((name) => delete process.env[name]));

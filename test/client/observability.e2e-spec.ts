@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
@@ -76,12 +76,28 @@ describe('health', () => {
       mfa: {
         status: 'down',
         accessPoints: [
-          { status: 'down', reason: 'answered 401 (invalid_api_key)' },
+          {
+            status: 'down',
+            reason: 'answered 401 (invalid_api_key): check the option apiKey',
+          },
           { status: 'down', reason: expect.stringContaining('50 ms') },
         ],
       },
     });
   });
+});
+
+it('logs a refused key as an error, once a minute, without the key', async () => {
+  const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+  afterThisTest(async () => logged.mockRestore());
+  const gauthify = await client([
+    await accessPoint(refusal(401, 'invalid_api_key')),
+  ]);
+  await failureOf(first(gauthify.getUser('jane')));
+  await failureOf(first(gauthify.getUser('jane')));
+  expect(logged.mock.calls).toEqual([
+    ['GAuthify refused the API key: check the option apiKey.'],
+  ]);
 });
 
 describe('OpenTelemetry', () => {

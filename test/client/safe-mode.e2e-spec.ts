@@ -8,7 +8,7 @@ import { Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { GAuthifyModule, GAuthifyService, ServerError } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { firstValueFrom as first } from 'rxjs';
+import { firstValueFrom as first, forkJoin } from 'rxjs';
 import {
   data,
   deadUrl,
@@ -18,6 +18,7 @@ import {
   refusal,
   type Respond,
   text,
+  wireUser,
 } from '../helpers/access-point.js';
 import { createUser, wrongCode } from '../helpers/api.js';
 import {
@@ -229,6 +230,79 @@ describe('safe mode does not let in who', () => {
     expect(logged).toEqual([]);
   });
 
+  it('empties the bucket of a rate limiter that answers 503', async () => {
+    const logged = warnings();
+    const server = await GAuthifyTestServer.start();
+    afterThisTest(() => server.close());
+    const { key } = await createUser(server, { unique_id: USER_ID });
+    const wrong = wrongCode(server, key);
+    const busy = { status: 503, type: 'text/html', body: wall };
+    // As nginx's limit_req: a request a second, after a burst of 4.
+    let level = 0;
+    let lastAt = performance.now();
+    const url = await filteringProxy(server.accessPoint, () => {
+      const now = performance.now();
+      level = Math.max(0, level - (now - lastAt) / 1000);
+      lastAt = now;
+      if (level > 3) return busy;
+      level += 1;
+      return undefined;
+    });
+    const gauthify = await client([url], { apiKey: server.apiKey });
+    let isOver = false;
+    const ask = async () => {
+      while (!isOver) await first(gauthify.getUser(USER_ID)).catch(() => 0);
+    };
+    const flood = [1, 2, 3, 4].map(ask);
+    await failureOf(
+      first(
+        forkJoin(Array.from({ length: 9 }, () => gauthify.getUser(USER_ID))),
+      ),
+    );
+    const answers: unknown[] = [];
+    for (let i = 0; i < 40; i++)
+      answers.push(
+        await checks(gauthify, wrong).catch((error: Error) => error.name),
+      );
+    isOver = true;
+    await Promise.all(flood);
+    expect(answers).toContain('ServerError');
+    expect(answers).not.toContain(true);
+    expect(logged).toEqual([]);
+  });
+
+  it('comes within timeoutMs of an answer to anybody', async () => {
+    const logged = warnings();
+    let respond: Respond = data(wireUser());
+    const { gauthify } = await clientOf((...args) => respond(...args));
+    await first(gauthify.getUser(USER_ID));
+    const now = jest.spyOn(performance, 'now');
+    afterThisTest(async () => now.mockRestore());
+    respond = hangUp;
+    await expect(checks(gauthify)).rejects.toBeInstanceOf(ServerError);
+    expect(logged).toEqual([]);
+    const later = performance.now() + 5000;
+    now.mockImplementation(() => later);
+    await expect(checks(gauthify)).resolves.toBe(true);
+  });
+
+  it('draws one failure of a proxy from the check and the probe', async () => {
+    const logged = warnings();
+    let probes = 0;
+    const { gauthify } = await clientOf(
+      probeAndCheck(
+        (...args) => {
+          probes += 1;
+          (probes === 1 ? text(503, wall) : data({}))(...args);
+        },
+        text(503, wall),
+      ),
+    );
+    await expect(checks(gauthify)).rejects.toBeInstanceOf(ServerError);
+    expect(probes).toBe(2);
+    expect(logged).toEqual([]);
+  });
+
   it('exhausts our connections: 4,000 at once, at a slow server', async () => {
     const logged = warnings();
     const { gauthify, server } = await clientOf(
@@ -332,16 +406,18 @@ describe('the probe of safe mode', () => {
       Array.from({ length: 50 }, () => checks(gauthify)),
     );
     expect(all).toEqual(Array(50).fill(true));
-    expect(sockets).toHaveLength(1);
-    expect(sockets[0]).toBeDefined();
+    // A 500 must persist: a second probe follows a second later.
+    expect(sockets).toHaveLength(2);
     await checks(gauthify);
-    expect(sockets).toHaveLength(1);
+    expect(sockets).toHaveLength(2);
     const later = performance.now() + 2000;
     now.mockImplementation(() => later);
     await checks(gauthify);
-    expect(new Set(sockets).size).toBe(2);
+    expect(new Set(sockets).size).toBe(3);
+    expect(sockets).not.toContain(undefined);
     const probes = server.seen.filter(({ url }) => url === '/v1/errors/');
     expect(probes.map(({ headers }) => headers.connection)).toEqual([
+      'close',
       'close',
       'close',
     ]);

@@ -29,6 +29,51 @@ import {
   failureOf,
 } from '../helpers/client.js';
 
+it.each([33, 2000, 10_000])(
+  'refuses meta nested %i deep, and sends nothing',
+  async (depth) => {
+    const { gauthify, server } = await clientOf(data(wireUser()));
+    let meta: Record<string, unknown> = {};
+    for (let level = 1; level < depth; level++) meta = { a: meta };
+    const user = { uniqueId: 'jane', displayName: 'Jane', meta };
+    const error = await failureOf(firstValueFrom(gauthify.createUser(user)));
+    expect(error).toBeInstanceOf(ParameterError);
+    expect(error.message).toBe('meta must be at most 32 levels deep');
+    expect(server.seen).toEqual([]);
+  },
+);
+
+describe.each([
+  ['without interceptors', false],
+  ['with an interceptor', true],
+])('an answer that never ends, %s,', (_, isIntercepted) => {
+  it('is a ServerError long before the time is over', async () => {
+    let sent = 0;
+    const chunk = Buffer.alloc(2 ** 18, ' ');
+    const { gauthify, server } = await clientOf(
+      (response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        const go = () => {
+          // In case nobody stops it.
+          if ((sent += chunk.length) > 2 ** 26) response.end();
+          else if (response.write(chunk)) setImmediate(go);
+          else response.once('drain', go);
+        };
+        go();
+      },
+      { timeoutMs: 60_000 },
+    );
+    if (isIntercepted)
+      gauthify.axiosRef.interceptors.request.use((config) => config);
+    const socket = server.nextSocket();
+    const error = await failureOf(firstValueFrom(gauthify.getUser('jane')));
+    expect(error).toBeInstanceOf(ServerError);
+    expect(String(error.cause)).toContain('larger answer');
+    await closed(await socket);
+    expect(sent).toBeLessThan(2 ** 26);
+  });
+});
+
 describe('a request', () => {
   it('carries the key as Basic password, and who sends it', async () => {
     const { gauthify, server } = await clientOf(data([]));

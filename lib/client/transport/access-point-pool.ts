@@ -42,6 +42,11 @@ export class AccessPointPool {
     return this.all.reduce((sum, { answers }) => sum + answers, 0);
   }
 
+  /** When any of them answered last; -1: there was no answer. */
+  get answeredAt(): number {
+    return Math.max(...this.all.map(({ answeredAt }) => answeredAt));
+  }
+
   /**
    * The access point to ask next; `undefined` if all were tried. Begin a request
    * there before anything else is picked: a probe is made by one call alone.

@@ -74,10 +74,11 @@ export class AxiosClient implements HttpClient {
         validateStatus: () => true,
         // A redirect would carry the API key elsewhere.
         maxRedirects: 0,
+        maxContentLength: request.maxAnswerBytes,
         timeout: 0,
         signal: controller.signal,
         ...(this.undici && {
-          adapter: undiciAdapter(this.undici, request.isApart, sent),
+          adapter: undiciAdapter(this.undici, request, sent),
         }),
       })
       .then(({ status, headers, data }) => ({
@@ -112,7 +113,7 @@ function hasInterceptors({ interceptors }: AxiosInstance): boolean {
  */
 function undiciAdapter(
   undici: UndiciClient,
-  isApart: boolean,
+  { isApart, maxAnswerBytes }: HttpRequest,
   sent: PendingRequest[],
 ): AxiosAdapter {
   return async (config) => {
@@ -127,6 +128,7 @@ function undiciAdapter(
       headers: headersOf(config),
       body: config.data as string | undefined,
       isApart,
+      maxAnswerBytes,
     });
     sent.push(request);
     const onAbort = () => request.abort();

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { Observable } from 'rxjs';
+import { ApiKeyError } from '../../contract/errors/api-key.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import {
   type CallOptions,
@@ -14,17 +20,23 @@ import { HTTP_CLIENT, type HttpClient, type WireCall } from './http-client.js';
 import { RetryLoop } from './retry-loop.js';
 import { CANCELLED, Telemetry } from './telemetry.js';
 
+const logger = new Logger('GAuthifyClient');
+
+/** A refused key is logged at most so often, milliseconds. */
+const KEY_LOG_MS = 60_000;
+
 /** Makes calls of the GAuthify API and remembers which access points work. */
 @Injectable()
 export class GAuthifyTransport implements OnApplicationShutdown {
   readonly pool: AccessPointPool;
   private readonly running = new Set<Cancellation>();
+  private keyLoggedUntil = -Infinity;
   private readonly outages = new WeakSet<object>();
 
   constructor(
     @Inject(HTTP_CLIENT) readonly http: HttpClient,
     @Inject(GAUTHIFY_MODULE_OPTIONS) readonly options: ResolvedClientOptions,
-    @Inject(CLIENT_CLOCK) now: ClientClock,
+    @Inject(CLIENT_CLOCK) private readonly now: ClientClock,
     private readonly telemetry: Telemetry,
   ) {
     const { timeoutMs, totalTimeoutMs = Infinity } = options;
@@ -80,8 +92,10 @@ export class GAuthifyTransport implements OnApplicationShutdown {
       running.then(
         (answer) => {
           if (!answer) failUnreachable();
-          else if (answer.kind === 'answered') fail(answer.error);
-          else if (this.running.delete(cancellation)) {
+          else if (answer.kind === 'answered') {
+            if (answer.error instanceof ApiKeyError) this.logRefusedKey();
+            fail(answer.error);
+          } else if (this.running.delete(cancellation)) {
             observed?.end();
             subscriber.next(answer.data);
             subscriber.complete();
@@ -109,6 +123,13 @@ export class GAuthifyTransport implements OnApplicationShutdown {
     return (
       typeof error === 'object' && error !== null && this.outages.has(error)
     );
+  }
+
+  private logRefusedKey(): void {
+    const now = this.now();
+    if (now < this.keyLoggedUntil) return;
+    this.keyLoggedUntil = now + KEY_LOG_MS;
+    logger.error('GAuthify refused the API key: check the option apiKey.');
   }
 
   /** Ends calls under way, after the HTTP server has answered its last request, which may wait for one. */

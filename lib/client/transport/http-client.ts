@@ -20,6 +20,8 @@ export interface HttpRequest {
   body: string | undefined;
   /** Made on a new connection outside the pool. */
   isApart: boolean;
+  /** The largest body of the answer, bytes: a larger one is an error. */
+  maxAnswerBytes: number;
 }
 
 /** A request under way. */
@@ -40,6 +42,14 @@ export interface Answer {
   /** Body, decoded from UTF-8 and not parsed. */
   text: string;
 }
+
+/** The largest body of an answer, bytes. */
+const MAX_ANSWER_BYTES = 2 ** 20;
+/** The same of a list: a server without pages sends all its users at once. */
+const MAX_LIST_BYTES = 128 * 2 ** 20;
+
+/** `code` of the error of a larger body. */
+export const TOO_LARGE = 'ANSWER_TOO_LARGE';
 
 /** One call of the GAuthify API, in the terms of the wire. */
 export interface WireCall {
@@ -78,7 +88,9 @@ export function requestOf(
   if (type) headers['Content-Type'] = type;
   if (idempotencyKey) headers['Idempotency-Key'] = idempotencyKey;
   const url = accessPoint + path + (query ? `?${query}` : '');
-  return { method, url, headers, body, isApart };
+  const isList = method === 'GET' && path === 'users/';
+  const maxAnswerBytes = isList ? MAX_LIST_BYTES : MAX_ANSWER_BYTES;
+  return { method, url, headers, body, isApart, maxAnswerBytes };
 }
 
 /**

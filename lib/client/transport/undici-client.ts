@@ -5,11 +5,12 @@ import {
   type ResolvedClientOptions,
 } from '../client.options.js';
 import { dispatcherOf } from './connections.js';
-import type {
-  Answer,
-  HttpClient,
-  HttpRequest,
-  PendingRequest,
+import {
+  type Answer,
+  type HttpClient,
+  type HttpRequest,
+  type PendingRequest,
+  TOO_LARGE,
 } from './http-client.js';
 
 /** The client's own HTTP client: connections that are closed with the application. */
@@ -44,16 +45,19 @@ export class UndiciClient implements HttpClient, OnApplicationShutdown {
     headers,
     body,
     isApart,
+    maxAnswerBytes,
   }: HttpRequest): PendingRequest {
     // At least `https://host/`: the third slash ends the origin.
     const slash = url.indexOf('/', url.indexOf('//') + 2);
-    return new UndiciRequest(isApart ? this.apart : this.pool, {
+    const options = {
       origin: url.slice(0, slash),
       path: url.slice(slash),
       method,
       headers,
       body,
-    });
+    };
+    const dispatcher = isApart ? this.apart : this.pool;
+    return new UndiciRequest(dispatcher, options, maxAnswerBytes);
   }
 
   mayWaitForConnection(): boolean {
@@ -86,8 +90,13 @@ class UndiciRequest implements PendingRequest, Dispatcher.DispatchHandler {
   private status = 0;
   private headers: Record<string, unknown> = {};
   private chunks: Buffer[] = [];
+  private bytes = 0;
 
-  constructor(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions) {
+  constructor(
+    dispatcher: Dispatcher,
+    options: Dispatcher.DispatchOptions,
+    private readonly maxAnswerBytes: number,
+  ) {
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -121,8 +130,18 @@ class UndiciRequest implements PendingRequest, Dispatcher.DispatchHandler {
     this.headers = headers;
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.chunks.push(chunk);
+  onResponseData(
+    controller: Dispatcher.DispatchController,
+    chunk: Buffer,
+  ): void {
+    this.bytes += chunk.length;
+    if (this.bytes <= this.maxAnswerBytes) {
+      this.chunks.push(chunk);
+      return;
+    }
+    this.chunks = [];
+    this.reject(failure(TOO_LARGE));
+    controller.abort(new Error('too large'));
   }
 
   onResponseEnd(): void {

@@ -2,7 +2,8 @@ import { registerDecorator, type ValidationArguments } from 'class-validator';
 
 /** Bytes of `meta` as JSON. */
 export const META_MAX_BYTES = 8 * 1024;
-const MAX_DEPTH = 32;
+/** Levels of `meta`, itself included. */
+export const META_MAX_DEPTH = 32;
 // Keys that reach an object's prototype when a consumer merges `meta` into something.
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -18,7 +19,8 @@ function problemOf(value: unknown): string | undefined {
 }
 
 function problemOfShape(value: object, depth: number): string | undefined {
-  if (depth > MAX_DEPTH) return `must be at most ${MAX_DEPTH} levels deep`;
+  if (depth > META_MAX_DEPTH)
+    return `must be at most ${META_MAX_DEPTH} levels deep`;
   for (const [key, member] of Object.entries(value)) {
     if (FORBIDDEN_KEYS.has(key)) return `must not have the key ${key}`;
     if (typeof member === 'bigint') return 'must be a JSON object';

@@ -1,5 +1,6 @@
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
 import { validateSync } from 'class-validator';
+import { META_MAX_DEPTH } from './is-meta.decorator.js';
 
 /** A property that did not pass, and why (`email must be an e-mail address`). */
 export interface DtoProblem {
@@ -20,6 +21,13 @@ export function parseDto<T extends object>(
   type: ClassConstructor<T>,
   plain: object,
 ): ParsedDto<T> {
+  // Before class-transformer, which recurses until the stack overflows.
+  const deep = Object.entries(plain).find(([, value]) => isTooDeep(value, 1));
+  if (deep) {
+    const [property] = deep;
+    const message = `${property} must be at most ${META_MAX_DEPTH} levels deep`;
+    return { problems: [{ property, message }] };
+  }
   const value = plainToInstance(type, plain, {
     excludeExtraneousValues: true,
     exposeUnsetFields: false,
@@ -31,4 +39,13 @@ export function parseDto<T extends object>(
     Object.values(constraints ?? {}).map((message) => ({ property, message })),
   );
   return problems.length > 0 ? { problems } : { value };
+}
+
+/** Whether an object has more levels than `meta` may have, the deepest there is. */
+function isTooDeep(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return (
+    depth > META_MAX_DEPTH ||
+    Object.values(value).some((member) => isTooDeep(member, depth + 1))
+  );
 }
