@@ -48,7 +48,7 @@ describe('an access point with', () => {
     const first = await accessPoint(respond);
     const second = await accessPoint(data(wireUser()));
     const third = await accessPoint(data(wireUser()));
-    const gauthify = await client([first, second, third], { timeoutMs: 100 });
+    const gauthify = await client([first, second, third], { timeoutMs: 1000 });
     await expect(
       firstValueFrom(gauthify.getUser('jane')),
     ).resolves.toMatchObject({ uniqueId: 'jane' });
@@ -60,7 +60,7 @@ describe('an access point with', () => {
   it.each(USELESS)(
     '%s, the last of all, is a ServerError',
     async (_, respond) => {
-      const { gauthify } = await clientOf(respond, { timeoutMs: 100 });
+      const { gauthify } = await clientOf(respond, { timeoutMs: 1000 });
       const error = await failureOf(firstValueFrom(gauthify.getUser('jane')));
       expect(error).toBeInstanceOf(ServerError);
       expect(error).toMatchObject({
