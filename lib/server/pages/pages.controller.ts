@@ -11,13 +11,12 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { toString } from 'qrcode';
 import { isPossibleAuthCode } from '../../contract/dto/auth-code.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
 import type { AcceptedCode } from '../factors/attempt-limiter.js';
 import { CheckService } from '../factors/check.service.js';
-import { inSeconds, inWords } from '../factors/wait-text.js';
+import { inWords } from '../factors/wait-text.js';
 import { Tokens } from '../factors/tokens.js';
 import type { UserRow } from '../store/schema.js';
 import {
@@ -63,8 +62,7 @@ export class PagesController {
 
   /**
    * The user's QR code, a PNG. The URL stays in access logs and browser histories, so
-   * it answers 410 after the first right code of its secret, unless `keepQrUrl` is
-   * set. Answers 429 to more than 30 requests a minute.
+   * it answers 410 after the first right code of its secret, unless `keepQrUrl` is set.
    */
   @Get('qr/:id/:signature')
   async qr(
@@ -85,24 +83,17 @@ export class PagesController {
         ...headers,
       });
     const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    // Changes with the secret and the name, which are what is drawn.
-    const key = `${user.totp_secret}\n${user.display_name}`;
     if (user.last_step > 0 && !this.settings.keepQrUrl) {
-      this.qrImages.forget(key);
+      this.qrImages.forget(drawingKey(user));
       const used = 'This QR code has been used, and is not shown again.';
       return answer(410, used, text);
     }
     const image = await this.qrImages.get(
-      key,
+      'png',
+      drawingKey(user),
       () => this.view.enrolment(user).otpauth_uri,
     );
-    if (Buffer.isBuffer(image))
-      return answer(200, new StreamableFile(image, { type: 'image/png' }), {});
-    const { retryAfterSeconds } = image;
-    answer(429, `Too many requests: wait ${inSeconds(retryAfterSeconds)}.`, {
-      ...text,
-      'Retry-After': String(retryAfterSeconds),
-    });
+    answer(200, new StreamableFile(image, { type: 'image/png' }), {});
   }
 
   /** How to set up an authenticator app; any site may frame it [contract]. */
@@ -207,10 +198,17 @@ export class PagesController {
 
   private async contextOf(user: UserRow): Promise<EnrolmentContext> {
     // The secret is shown only until the first right code: a link that leaks later reveals nothing.
-    if (user.last_step > 0)
+    if (user.last_step > 0) {
+      if (!this.settings.keepQrUrl) this.qrImages.forget(drawingKey(user));
       return { ...this.nameOf(user), enrolment: undefined };
+    }
     const { key, otpauth_uri } = this.view.enrolment(user);
-    const qrCode = await svgDataUrl(otpauth_uri);
+    const svg = await this.qrImages.get(
+      'svg',
+      drawingKey(user),
+      () => otpauth_uri,
+    );
+    const qrCode = `data:image/svg+xml;base64,${svg.toString('base64')}`;
     return { ...this.nameOf(user), enrolment: { qrCode, key } };
   }
 
@@ -228,8 +226,7 @@ export class PagesController {
   }
 }
 
-/** An image for inlining; takes a fifth of the time of a PNG. */
-async function svgDataUrl(text: string): Promise<string> {
-  const svg = await toString(text, { type: 'svg' });
-  return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
+/** Changes with the secret and the name, which are what is drawn. */
+function drawingKey({ totp_secret, display_name }: UserRow): string {
+  return `${totp_secret}\n${display_name}`;
 }

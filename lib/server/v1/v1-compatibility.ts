@@ -15,6 +15,9 @@ import { failure } from './envelope.js';
 import type { RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
 
+/** More than the UTF-16 code units of 255 characters, the longest `unique_id`. */
+const LONGEST_ID = 512;
+
 const KNOWN_METHODS = [
   'GET',
   'HEAD',
@@ -114,7 +117,7 @@ export class V1Compatibility implements OnModuleInit {
   /** Removes the trailing slash, encodes an unencoded id, and escapes what a router refuses. */
   private normalizeUrl(url: string, request: RawRequest): string {
     const [, whole = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(url)!;
-    const path = whole.replace(/(?<=.)\/+$/, '');
+    const path = withoutTrailingSlashes(whole);
     const users = `${this.prefix}users/`;
     if (!path.startsWith(users)) {
       const known = path.startsWith(this.prefix) ? path : whole;
@@ -125,7 +128,9 @@ export class V1Compatibility implements OnModuleInit {
     const raw = path.slice(users.length);
     const id = decode(raw);
     if (id === undefined) request.gauthifyIdProblem = notUtf8('unique_id');
-    return `${users}${encodeURIComponent((id ?? raw).toWellFormed())}${query}`;
+    // No user has a longer id, and routers are slow with a long one.
+    const known = (id ?? raw).slice(0, LONGEST_ID).toWellFormed();
+    return `${users}${encodeURIComponent(known)}${query}`;
   }
 
   private readonly middleware = (
@@ -167,6 +172,13 @@ export class V1Compatibility implements OnModuleInit {
 function originForm(url: string): string {
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
   return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** By index: a regular expression takes quadratic time for a run of slashes that is not at the end. */
+function withoutTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
 }
 
 /** Handles `Expect` other than `100-continue` as a normal request: Node's 417 has no envelope. */
