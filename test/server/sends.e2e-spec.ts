@@ -31,6 +31,16 @@ describe('one mailbox', () => {
       'jane.doe@gmail.com',
       'j.anedoe+x@googlemail.com',
     ],
+    [
+      'the other form of an international domain',
+      'jane@exämple.com',
+      'jane@xn--exmple-cua.com',
+    ],
+    [
+      'the other composition of a letter',
+      'j\u00e4n@example.com',
+      'ja\u0308n@example.com',
+    ],
   ])('is that of %s, whoever the message is for', async (_, one, other) => {
     const [jane, joe] = [await createUser(server), await createUser(server)];
     expect((await send(jane, { email: one })).status).toBe(200);
@@ -40,6 +50,17 @@ describe('one mailbox', () => {
     expect(server.outbox).toHaveLength(1);
     // What was refused took nothing of Joe's own.
     expect((await send(joe, { email: 'joe@example.com' })).status).toBe(200);
+  });
+
+  it.each([
+    '"jane"@example.com',
+    '"j\\ane"@example.com',
+    '"jane+x"@example.com',
+  ])('is not named by the quoted address %s', async (email) => {
+    const jane = await createUser(server);
+    const { status, body } = await send(jane, { email });
+    expect([status, body.error_code]).toEqual([406, 'invalid_parameter']);
+    expect(server.outbox).toEqual([]);
   });
 
   it('is not that of an address with other dots elsewhere', async () => {

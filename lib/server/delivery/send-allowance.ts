@@ -10,6 +10,7 @@ import {
   type ServerSettings,
 } from '../settings/server.options.js';
 import type { Channel } from '../../contract/channel.js';
+import { mailboxOf } from './mailbox-of.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -167,20 +168,4 @@ function tooMany(seconds: number): RateLimitError {
     `Too many messages: wait ${inSeconds(seconds)} before the next message`,
     { errorCode: 'too_many_sends', retryAfterSeconds: seconds },
   );
-}
-
-/**
- * The mailbox of an e-mail address, so that its spellings share one limit: case
- * and a `+tag` are ignored [RFC 5233], and so are dots at Gmail, which ignores
- * them. At a provider that treats tags differently, two people share a limit,
- * never a code.
- */
-function mailboxOf(address: string): string {
-  const lower = address.toLowerCase();
-  const at = lower.lastIndexOf('@');
-  const domain = lower.slice(at + 1);
-  const local = lower.slice(0, at).split('+', 1)[0]!;
-  return domain === 'gmail.com' || domain === 'googlemail.com'
-    ? `${local.replaceAll('.', '')}@gmail.com`
-    : `${local}@${domain}`;
 }
