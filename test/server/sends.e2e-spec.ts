@@ -70,6 +70,25 @@ describe('one mailbox', () => {
     expect(status).toBe(200);
   });
 
+  it('has a limit in each realm, which other realms neither use up nor see', async () => {
+    const key = 'o'.repeat(32);
+    const other = await GAuthifyTestServer.start({
+      apiKeys: [{ realm: 'other', key }],
+    });
+    try {
+      const params = { unique_id: 'jane', display_name: 'Jane' };
+      const theirs = { headers: { authorization: key } };
+      await call(other, 'POST', 'users/', params, theirs);
+      await call(other, 'POST', 'users/', params);
+      const email = { unique_id: 'jane', email: 'jane@example.com' };
+      const first = await call(other, 'POST', 'email/', email, theirs);
+      expect(first.status).toBe(200);
+      expect((await call(other, 'POST', 'email/', email)).status).toBe(200);
+    } finally {
+      await other.close();
+    }
+  });
+
   it('gets its message at the address as it was given', async () => {
     const jane = await createUser(server, { email: 'Jane+Shop@example.com' });
     await send(jane);

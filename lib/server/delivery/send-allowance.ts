@@ -4,7 +4,12 @@ import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { inSeconds } from '../factors/wait-text.js';
 import { Keyring } from '../store/keyring.js';
-import { DATABASE, type Database, type Schema } from '../store/schema.js';
+import {
+  DATABASE,
+  type Database,
+  type Schema,
+  type UserRow,
+} from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
@@ -40,12 +45,12 @@ export class SendAllowance {
 
   /**
    * Counts one message against three limits, or against none of them: the user's of
-   * the channel, the user's of the day, and the destination's.
+   * the channel, the user's of the day, and the destination's in the user's realm.
    *
    * @throws RateLimitError if one of them is reached
    */
-  async take(userId: string, channel: Channel, to: string): Promise<Allowed> {
-    const limits = this.limits(userId, channel, to);
+  async take(user: UserRow, channel: Channel, to: string): Promise<Allowed> {
+    const limits = this.limits(user, channel, to);
     // Read first: refusing costs no write.
     await this.refuse(limits);
     await this.forgetOld();
@@ -78,7 +83,11 @@ export class SendAllowance {
         .execute();
   }
 
-  private limits(userId: string, channel: Channel, to: string): Limit[] {
+  private limits(
+    { id: userId, realm }: UserRow,
+    channel: Channel,
+    to: string,
+  ): Limit[] {
     const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
       this.settings.security;
     const often = {
@@ -96,8 +105,11 @@ export class SendAllowance {
         spacingMs: 0,
       },
       {
-        // Not the address itself: it may not be the user's.
-        subject: this.keyring.hash(`destination\n${channel}\n${destination}`),
+        // Not the address itself: it may not be the user's. Of one realm: another's
+        // messages neither use it up nor show in its refusals.
+        subject: this.keyring.hash(
+          `destination\n${realm}\n${channel}\n${destination}`,
+        ),
         ...often,
       },
     ];
