@@ -31,6 +31,16 @@ describe('one mailbox', () => {
       'jane.doe@gmail.com',
       'j.anedoe+x@googlemail.com',
     ],
+    [
+      'the other form of an international domain',
+      'jane@exämple.com',
+      'jane@xn--exmple-cua.com',
+    ],
+    [
+      'the other composition of a letter',
+      'j\u00e4n@example.com',
+      'ja\u0308n@example.com',
+    ],
   ])('is that of %s, whoever the message is for', async (_, one, other) => {
     const [jane, joe] = [await createUser(server), await createUser(server)];
     expect((await send(jane, { email: one })).status).toBe(200);
@@ -42,11 +52,41 @@ describe('one mailbox', () => {
     expect((await send(joe, { email: 'joe@example.com' })).status).toBe(200);
   });
 
+  it.each([
+    '"jane"@example.com',
+    '"j\\ane"@example.com',
+    '"jane+x"@example.com',
+  ])('is not named by the quoted address %s', async (email) => {
+    const jane = await createUser(server);
+    const { status, body } = await send(jane, { email });
+    expect([status, body.error_code]).toEqual([406, 'invalid_parameter']);
+    expect(server.outbox).toEqual([]);
+  });
+
   it('is not that of an address with other dots elsewhere', async () => {
     const [jane, joe] = [await createUser(server), await createUser(server)];
     await send(jane, { email: 'jane.doe@example.com' });
     const { status } = await send(joe, { email: 'janedoe@example.com' });
     expect(status).toBe(200);
+  });
+
+  it('has a limit in each realm, which other realms neither use up nor see', async () => {
+    const key = 'o'.repeat(32);
+    const other = await GAuthifyTestServer.start({
+      apiKeys: [{ realm: 'other', key }],
+    });
+    try {
+      const params = { unique_id: 'jane', display_name: 'Jane' };
+      const theirs = { headers: { authorization: key } };
+      await call(other, 'POST', 'users/', params, theirs);
+      await call(other, 'POST', 'users/', params);
+      const email = { unique_id: 'jane', email: 'jane@example.com' };
+      const first = await call(other, 'POST', 'email/', email, theirs);
+      expect(first.status).toBe(200);
+      expect((await call(other, 'POST', 'email/', email)).status).toBe(200);
+    } finally {
+      await other.close();
+    }
   });
 
   it('gets its message at the address as it was given', async () => {

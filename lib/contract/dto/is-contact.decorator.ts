@@ -7,14 +7,20 @@ import {
 } from 'class-validator';
 import { toE164 } from './phone-number.js';
 
-/** An e-mail address of at most 254 characters [RFC 5321 §4.5.3.1.3], or no value. */
+/**
+ * An e-mail address of at most 254 characters [RFC 5321 §4.5.3.1.3], or no value.
+ * Its local part is not quoted: quoting spells one mailbox in many ways [RFC 5321 §4.1.2].
+ */
 export function IsOptionalEmail(): PropertyDecorator {
   return applyDecorators(
     IsOptional(),
     IsEmail(undefined, { message: '$property must be an e-mail address' }),
-    // RFC 5322 lets a line break into a quoted name: a header of its own, to who builds mails by hand.
+    // A line break would begin a new header in a message that is built by hand.
     Matches(/^\P{Cc}*$/u, {
       message: '$property must not contain control characters',
+    }),
+    Matches(/^[^"]*$/, {
+      message: '$property must not contain quotation marks',
     }),
   );
 }

@@ -60,7 +60,7 @@ export class DeliveryService {
         `${column} is missing, and the user has none on file`,
         { errorCode: 'no_address' },
       );
-    const allowed = await this.allowance.take(user.id, channel, to);
+    const allowed = await this.allowance.take(user, channel, to);
     try {
       const code = await this.sentCodes.issue(
         user,

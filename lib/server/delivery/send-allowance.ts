@@ -4,12 +4,18 @@ import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { inSeconds } from '../factors/wait-text.js';
 import { Keyring } from '../store/keyring.js';
-import { DATABASE, type Database, type Schema } from '../store/schema.js';
+import {
+  DATABASE,
+  type Database,
+  type Schema,
+  type UserRow,
+} from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
 import type { Channel } from '../../contract/channel.js';
+import { mailboxOf } from './mailbox-of.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -39,12 +45,12 @@ export class SendAllowance {
 
   /**
    * Counts one message against three limits, or against none of them: the user's of
-   * the channel, the user's of the day, and the destination's.
+   * the channel, the user's of the day, and the destination's in the user's realm.
    *
    * @throws RateLimitError if one of them is reached
    */
-  async take(userId: string, channel: Channel, to: string): Promise<Allowed> {
-    const limits = this.limits(userId, channel, to);
+  async take(user: UserRow, channel: Channel, to: string): Promise<Allowed> {
+    const limits = this.limits(user, channel, to);
     // Read first: refusing costs no write.
     await this.refuse(limits);
     await this.forgetOld();
@@ -77,7 +83,11 @@ export class SendAllowance {
         .execute();
   }
 
-  private limits(userId: string, channel: Channel, to: string): Limit[] {
+  private limits(
+    { id: userId, realm }: UserRow,
+    channel: Channel,
+    to: string,
+  ): Limit[] {
     const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
       this.settings.security;
     const often = {
@@ -95,8 +105,11 @@ export class SendAllowance {
         spacingMs: 0,
       },
       {
-        // Not the address itself: it may not be the user's.
-        subject: this.keyring.hash(`destination\n${channel}\n${destination}`),
+        // Not the address itself: it may not be the user's. Of one realm: another's
+        // messages neither use it up nor show in its refusals.
+        subject: this.keyring.hash(
+          `destination\n${realm}\n${channel}\n${destination}`,
+        ),
         ...often,
       },
     ];
@@ -167,20 +180,4 @@ function tooMany(seconds: number): RateLimitError {
     `Too many messages: wait ${inSeconds(seconds)} before the next message`,
     { errorCode: 'too_many_sends', retryAfterSeconds: seconds },
   );
-}
-
-/**
- * The mailbox of an e-mail address, so that its spellings share one limit: case
- * and a `+tag` are ignored [RFC 5233], and so are dots at Gmail, which ignores
- * them. At a provider that treats tags differently, two people share a limit,
- * never a code.
- */
-function mailboxOf(address: string): string {
-  const lower = address.toLowerCase();
-  const at = lower.lastIndexOf('@');
-  const domain = lower.slice(at + 1);
-  const local = lower.slice(0, at).split('+', 1)[0]!;
-  return domain === 'gmail.com' || domain === 'googlemail.com'
-    ? `${local.replaceAll('.', '')}@gmail.com`
-    : `${local}@${domain}`;
 }
