@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
-import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import { NotFoundError } from '../contract/errors/not-found.error.js';
 import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
 import { GAuthifyService } from '../client/gauthify.service.js';
+import { type KnownUser, methodsOf } from './known-user.js';
 import type {
   GAuthifyResolvedOptions,
   MfaVerification,
@@ -17,14 +17,9 @@ const DEFAULT_RECHECK_SECONDS = 30;
 const CLOCK_SKEW_MS = 6_000;
 /** No user is asked about more often, also where GAuthify fails or does not know them: a flood would use up the rate limit of all. */
 const REUSE_MS = 1000;
+/** After a question without an answer, a proof stands this long before the next: it may have been revoked. */
+const RETRY_MS = 2000;
 const CAPACITY = 10_000;
-
-/** What enrolment and `mfa.routes` need of a user. */
-export interface KnownUser {
-  /** As in `GAuthifyUser`. */
-  readonly enrolled?: boolean | undefined;
-  readonly methods: readonly AuthMethod[];
-}
 
 /** What is known of a user, and since when. */
 interface Known {
@@ -100,12 +95,16 @@ export class KnownUsers {
     if (this.recheckMs === 0) return true;
     const { userId } = verification;
     const known = this.known.get(userId);
-    if (known && Date.now() - known.askedAt < this.recheckMs) {
+    const hasFailed = known?.error && !(known.error instanceof NotFoundError);
+    const waitMs = hasFailed
+      ? Math.min(RETRY_MS, this.recheckMs)
+      : this.recheckMs;
+    if (known && Date.now() - known.askedAt < waitMs) {
       if (isEpochOf(known, verification)) return true;
       // Another instance may have verified a newer epoch than is known here:
       // ask GAuthify, unless that has just failed.
       if (!isNewerThan(known, verification)) return false;
-      if (known.askedAt !== known.readAt) return true;
+      if (hasFailed) return true;
     }
     try {
       return isEpochOf(await this.lookUp(userId), verification);
@@ -239,13 +238,3 @@ function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
 
 const isNewerThan = (known: Known, { verifiedAt }: MfaVerification): boolean =>
   verifiedAt.getTime() + CLOCK_SKEW_MS >= known.readAt;
-
-/** Kinds of code a user can be asked for. Never an address: the person who asks may not be the user. */
-export function methodsOf(user: GAuthifyUser): readonly AuthMethod[] {
-  const methods: AuthMethod[] = [];
-  if (user.enrolled !== false) methods.push('totp');
-  if (user.email) methods.push('email');
-  if (user.smsNumber) methods.push('sms');
-  if (user.voiceNumber) methods.push('voice');
-  return methods;
-}
