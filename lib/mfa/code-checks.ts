@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import {
   catchError,
   defer,
-  finalize,
   from,
   type Observable,
   of,
@@ -17,12 +16,7 @@ import { KnownUsers } from './known-users.js';
 import { MfaEvents } from './mfa-events.js';
 import type { MfaVerification } from './mfa.options.js';
 import { MfaProofs } from './proofs.js';
-
-/** Checks of one user at a time. More are a flood: nobody has two codes at once. */
-const MAX_CONCURRENT = 2;
-/** GAuthify is asked again after this time, because an administrator may have ended the wait. */
-const MAX_REMEMBERED_MS = 10_000;
-const CAPACITY = 10_000;
+import { UserLimit } from './user-limit.js';
 
 /**
  * Checks codes at GAuthify. Holds back checks that GAuthify would refuse, so
@@ -30,11 +24,7 @@ const CAPACITY = 10_000;
  */
 @Injectable()
 export class CodeChecks {
-  private readonly running = new Map<string, number>();
-  private readonly waits = new Map<
-    string,
-    { askAt: number; endsAt: number; cause: RateLimitError }
-  >();
+  private readonly limit = new UserLimit();
 
   constructor(
     private readonly gauthify: GAuthifyService,
@@ -52,17 +42,16 @@ export class CodeChecks {
     return defer(() => {
       if (typeof code === 'string' && !isPossibleAuthCode(code))
         return this.reject(userId);
-      this.enter(userId);
       const setEpoch = this.users.beginCheck(userId);
-      return this.gauthify.check(userId, code).pipe(
-        finalize(() => this.leave(userId)),
-        catchError((error: unknown) => {
-          if (error instanceof RateLimitError) {
-            this.wait(userId, error);
-            this.events.emit({ type: 'locked', userId });
-          }
-          return throwError(() => error);
-        }),
+      const check = () =>
+        this.gauthify.check(userId, code).pipe(
+          catchError((error: unknown) => {
+            if (error instanceof RateLimitError)
+              this.events.emit({ type: 'locked', userId });
+            return throwError(() => error);
+          }),
+        );
+      return this.limit.run(userId, check).pipe(
         switchMap((result) => {
           if (!result.authenticated) return this.reject(userId);
           setEpoch(result.epoch);
@@ -74,7 +63,7 @@ export class CodeChecks {
 
   /** Ends the wait that is remembered of the user. */
   forget(userId: string): void {
-    this.waits.delete(userId);
+    this.limit.forget(userId);
   }
 
   private reject(userId: string): Observable<null> {
@@ -94,47 +83,6 @@ export class CodeChecks {
     const proof = await this.proofs.sign(verification, binding);
     this.events.emit({ type: 'verified', userId, method });
     return proof === undefined ? verification : { ...verification, proof };
-  }
-
-  /** @throws RateLimitError the user has to wait */
-  private enter(userId: string): void {
-    const now = Date.now();
-    const wait = this.waits.get(userId);
-    if (wait && now < wait.askAt)
-      throw new RateLimitError(wait.cause.message, {
-        errorCode: wait.cause.errorCode,
-        retryAfterSeconds: Math.ceil((wait.endsAt - now) / 1000),
-        cause: wait.cause,
-      });
-    const count = this.running.get(userId) ?? 0;
-    if (count >= MAX_CONCURRENT)
-      throw new RateLimitError(
-        `uniqueId has ${count} checks under way: wait for their answers.`,
-        { errorCode: 'too_many_attempts', retryAfterSeconds: 1 },
-      );
-    this.running.set(userId, count + 1);
-  }
-
-  private leave(userId: string): void {
-    const count = this.running.get(userId)! - 1;
-    if (count === 0) this.running.delete(userId);
-    else this.running.set(userId, count);
-  }
-
-  /** Remembers how long the user has to wait. */
-  private wait(userId: string, cause: RateLimitError): void {
-    if (!cause.retryAfterSeconds) return;
-    const waitMs = cause.retryAfterSeconds * 1000;
-    const now = Date.now();
-    this.waits.delete(userId);
-    this.waits.set(userId, {
-      askAt: now + Math.min(waitMs, MAX_REMEMBERED_MS),
-      endsAt: now + waitMs,
-      cause,
-    });
-    // A Map keeps the order of insertion: the first entry is the oldest.
-    if (this.waits.size > CAPACITY)
-      this.waits.delete(this.waits.keys().next().value!);
   }
 }
 

@@ -3,13 +3,14 @@ import { firstValueFrom } from 'rxjs';
 import { GAuthifyService } from '../client/gauthify.service.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import { ConflictError } from '../contract/errors/conflict.error.js';
-import { NotFoundError } from '../contract/errors/not-found.error.js';
 import type { SecondFactorResult } from './denials.js';
-import { methodsOf } from './known-users.js';
+import type { KnownUser } from './known-user.js';
+import { KnownUsers } from './known-users.js';
 import type { SecondFactorAttempt } from './mfa-context.js';
 import { atLeastAsStrongAs } from './mfa-policy.js';
 import { type MfaChannel, MfaService } from './mfa.service.js';
 import { SecondFactorService } from './second-factor.service.js';
+import { UserLimit } from './user-limit.js';
 
 /** Oldest second factor that may change the factor, seconds. */
 const FRESH_SECONDS = 60;
@@ -25,21 +26,14 @@ export interface Enrolled {
 /** Gives users a secret for their authenticator app. */
 @Injectable()
 export class Enrolment {
+  private readonly limit = new UserLimit();
+
   constructor(
+    private readonly users: KnownUsers,
     private readonly gauthify: GAuthifyService,
     private readonly secondFactor: SecondFactorService,
     private readonly mfa: MfaService,
   ) {}
-
-  /** `undefined` where GAuthify does not know the user. @throws GAuthifyError */
-  async find(userId: string): Promise<GAuthifyUser | undefined> {
-    try {
-      return await firstValueFrom(this.gauthify.getUser(userId));
-    } catch (error) {
-      if (error instanceof NotFoundError) return undefined;
-      throw error;
-    }
-  }
 
   /**
    * Gives the user a new secret, or creates the user with one. Whoever can be
@@ -48,16 +42,29 @@ export class Enrolment {
    * replace the authenticator app.
    *
    * @throws GAuthifyError
+   * @throws RateLimitError the user has two enrolments under way
    */
-  async enrol(
+  enrol(
+    attempt: SecondFactorAttempt,
+    displayName: string,
+    recoverBy: readonly MfaChannel[],
+  ): Promise<Enrolled | SecondFactorResult> {
+    return firstValueFrom(
+      this.limit.run(attempt.userId, () =>
+        this.decide(attempt, displayName, recoverBy),
+      ),
+    );
+  }
+
+  private async decide(
     attempt: SecondFactorAttempt,
     displayName: string,
     recoverBy: readonly MfaChannel[],
   ): Promise<Enrolled | SecondFactorResult> {
     const { userId } = attempt;
     for (let isLastTry = false; ; isLastTry = true) {
-      const user = await this.find(userId);
-      const methods = user ? methodsOf(user) : [];
+      const user = await this.users.findToEnrol(userId);
+      const methods = user?.methods ?? [];
       let allowedBy: SecondFactorResult | undefined;
       if (methods.length > 0) {
         const policy = {
@@ -83,7 +90,7 @@ export class Enrolment {
   private renew(
     userId: string,
     displayName: string,
-    user: GAuthifyUser | undefined,
+    user: KnownUser | undefined,
   ): Promise<GAuthifyUser> {
     return firstValueFrom(
       user

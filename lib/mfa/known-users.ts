@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
-import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import { NotFoundError } from '../contract/errors/not-found.error.js';
 import { GAUTHIFY_MODULE_OPTIONS } from '../client/client.options.js';
 import { GAuthifyService } from '../client/gauthify.service.js';
+import { type KnownUser, methodsOf } from './known-user.js';
 import type {
   GAuthifyResolvedOptions,
   MfaVerification,
@@ -15,6 +15,10 @@ const METHODS_MS = 30_000;
 const DEFAULT_RECHECK_SECONDS = 30;
 /** Verifications have whole seconds, and the clocks of two instances differ. */
 const CLOCK_SKEW_MS = 6_000;
+/** No user is asked about more often, also where GAuthify fails or does not know them: a flood would use up the rate limit of all. */
+const REUSE_MS = 1000;
+/** After a question without an answer, a proof stands this long before the next: it may have been revoked. */
+const RETRY_MS = 2000;
 const CAPACITY = 10_000;
 
 /** What is known of a user, and since when. */
@@ -27,7 +31,9 @@ interface Known {
   askedAt: number;
   epoch?: string | undefined;
   isDeleted?: boolean;
-  methods?: readonly AuthMethod[];
+  user?: KnownUser;
+  /** Why the last question had no answer. */
+  error?: Error;
 }
 
 /**
@@ -55,12 +61,29 @@ export class KnownUsers {
       (mfa.proof?.recheckSeconds ?? DEFAULT_RECHECK_SECONDS) * 1000;
   }
 
-  /** @throws GAuthifyError as `getUser`; an error is not cached */
+  /** @throws GAuthifyError as `getUser`; an error is cached for a second */
   async methods(userId: string): Promise<readonly AuthMethod[]> {
     const known = this.known.get(userId);
-    if (known?.methods && Date.now() - known.readAt <= METHODS_MS)
-      return known.methods;
-    return (await this.lookUp(userId)).methods!;
+    if (known?.user && Date.now() - known.readAt <= METHODS_MS)
+      return known.user.methods;
+    return (await this.recent(userId)).user!.methods;
+  }
+
+  /** What GAuthify said at most a second ago; `undefined` where it does not know the user. @throws GAuthifyError */
+  find(userId: string): Promise<KnownUser | undefined> {
+    return unlessNotFound(this.recent(userId));
+  }
+
+  /** As {@link find}, but asks again where an answer would let the user enrol without a second factor. */
+  findToEnrol(userId: string): Promise<KnownUser | undefined> {
+    const { error, user } = this.known.get(userId) ?? {};
+    const hasNoFactor =
+      error === undefined
+        ? user?.methods.length === 0
+        : error instanceof NotFoundError;
+    return unlessNotFound(
+      hasNoFactor ? this.lookUp(userId) : this.recent(userId),
+    );
   }
 
   /**
@@ -72,12 +95,16 @@ export class KnownUsers {
     if (this.recheckMs === 0) return true;
     const { userId } = verification;
     const known = this.known.get(userId);
-    if (known && Date.now() - known.askedAt < this.recheckMs) {
+    const hasFailed = known?.error && !(known.error instanceof NotFoundError);
+    const waitMs = hasFailed
+      ? Math.min(RETRY_MS, this.recheckMs)
+      : this.recheckMs;
+    if (known && Date.now() - known.askedAt < waitMs) {
       if (isEpochOf(known, verification)) return true;
       // Another instance may have verified a newer epoch than is known here:
       // ask GAuthify, unless that has just failed.
       if (!isNewerThan(known, verification)) return false;
-      if (known.askedAt !== known.readAt) return true;
+      if (hasFailed) return true;
     }
     try {
       return isEpochOf(await this.lookUp(userId), verification);
@@ -96,6 +123,8 @@ export class KnownUsers {
   beginCheck(userId: string): (epoch: string | undefined) => void {
     const [order, at] = [++this.asked, Date.now()];
     return (epoch) => {
+      // What is being asked may be answered with what was true before this code.
+      this.lookups.delete(userId);
       const known = this.known.get(userId);
       // A later question may have been answered before this code or after it.
       if (known && known.order > order) this.forget(userId);
@@ -108,6 +137,21 @@ export class KnownUsers {
   forget(userId: string): void {
     this.known.delete(userId);
     this.lookups.delete(userId);
+  }
+
+  /** What the last question brought, an error too, unless it is more than a second old. */
+  private async recent(userId: string): Promise<Known> {
+    const known = this.known.get(userId);
+    if (known && Date.now() - known.askedAt < REUSE_MS) {
+      if (known.error !== undefined) {
+        if (!(known.error instanceof NotFoundError))
+          this.outages.report(known.error);
+        throw known.error;
+      }
+      // A right code left nothing but its epoch.
+      if (known.user) return known;
+    }
+    return await this.lookUp(userId);
   }
 
   private lookUp(userId: string): Promise<Known> {
@@ -130,7 +174,7 @@ export class KnownUsers {
         readAt: at,
         askedAt: at,
         epoch: user.epoch,
-        methods: methodsOf(user),
+        user: { enrolled: user.enrolled, methods: methodsOf(user) },
       };
       if (this.isWanted(userId, order)) this.keep(userId, known);
       return known;
@@ -142,13 +186,18 @@ export class KnownUsers {
             readAt: at,
             askedAt: at,
             isDeleted: true,
+            error,
           });
       } else {
         this.outages.report(error);
-        // Asks no more often while GAuthify is down than while it is up.
         const before = this.known.get(userId) ?? { readAt: -Infinity };
         if (this.isWanted(userId, order))
-          this.keep(userId, { ...before, order, askedAt: at });
+          this.keep(userId, {
+            ...before,
+            order,
+            askedAt: Date.now(),
+            error: error as Error,
+          });
       }
       throw error;
     }
@@ -170,6 +219,17 @@ export class KnownUsers {
   }
 }
 
+async function unlessNotFound(
+  asked: Promise<Known>,
+): Promise<KnownUser | undefined> {
+  try {
+    return (await asked).user;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
 function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
   // Nothing was read that could contradict the verification.
   if (known.readAt === -Infinity) return true;
@@ -178,13 +238,3 @@ function isEpochOf(known: Known, { epoch }: MfaVerification): boolean {
 
 const isNewerThan = (known: Known, { verifiedAt }: MfaVerification): boolean =>
   verifiedAt.getTime() + CLOCK_SKEW_MS >= known.readAt;
-
-/** Kinds of code a user can be asked for. Never an address: the person who asks may not be the user. */
-export function methodsOf(user: GAuthifyUser): readonly AuthMethod[] {
-  const methods: AuthMethod[] = [];
-  if (user.enrolled !== false) methods.push('totp');
-  if (user.email) methods.push('email');
-  if (user.smsNumber) methods.push('sms');
-  if (user.voiceNumber) methods.push('voice');
-  return methods;
-}

@@ -21,7 +21,7 @@ import { checkRoutes } from './check-options.js';
 import { isMissing } from './code-checks.js';
 import { denied, type MfaDenied, type SecondFactorResult } from './denials.js';
 import { displayNameOf, Enrolment } from './enrolment.js';
-import { methodsOf } from './known-users.js';
+import { KnownUsers } from './known-users.js';
 import type { MfaAttempt } from './mfa-context.js';
 import { MfaGuard } from './mfa.guard.js';
 import {
@@ -61,6 +61,7 @@ export function createMfaController(
       @Inject(MfaService) private readonly mfa: MfaService,
       @Inject(SecondFactorService)
       private readonly secondFactor: SecondFactorService,
+      @Inject(KnownUsers) private readonly users: KnownUsers,
       @Inject(Enrolment) private readonly enrolment: Enrolment,
       @Inject(QrCodes) private readonly qrCodes: QrCodes,
       @Inject(GAUTHIFY_MODULE_OPTIONS)
@@ -78,12 +79,12 @@ export function createMfaController(
     async status(@Execution() execution: ExecutionContext) {
       const attempt = await this.begin(execution);
       const user = await this.translate(attempt, () =>
-        this.enrolment.find(attempt.userId),
+        this.users.find(attempt.userId),
       );
       const earlier = await this.secondFactor.recognize(attempt);
       return {
         enrolled: user !== undefined && user.enrolled !== false,
-        methods: user ? methodsOf(user) : [],
+        methods: user?.methods ?? [],
         verifiedAt: earlier?.verifiedAt.toISOString() ?? null,
         method: earlier?.method ?? null,
       };

@@ -111,7 +111,7 @@ export interface MfaProofOptions {
   audience?: string | undefined;
 
   /**
-   * How often GAuthify is asked about each user, seconds; `0`: never. A deleted
+   * How often GAuthify is asked about each user, seconds; `0`: never. After a question without an answer, it is asked again 2 seconds later. A deleted
    * user, or one whose epoch moved (key reset, address or number changed), loses
    * all proofs and verified sockets. While GAuthify cannot be asked, a proof is
    * accepted until it expires.

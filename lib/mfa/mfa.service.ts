@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { defer, firstValueFrom, map, type Observable } from 'rxjs';
+import { firstValueFrom, map, type Observable } from 'rxjs';
 import { GAuthifyService } from '../client/gauthify.service.js';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
 import { CodeChecks } from './code-checks.js';
@@ -7,6 +7,7 @@ import { KnownUsers } from './known-users.js';
 import type { MfaVerification } from './mfa.options.js';
 import { OutageLog } from './outage-log.js';
 import { SecondFactorService } from './second-factor.service.js';
+import { UserLimit } from './user-limit.js';
 
 /** A way to send a code. */
 export type MfaChannel = 'email' | 'sms' | 'voice';
@@ -22,6 +23,11 @@ export const MFA_CHANNELS: readonly MfaChannel[] = ['email', 'sms', 'voice'];
 export class MfaService {
   /** Oldest verification that counts where nothing else is required, seconds. */
   readonly maxAgeSeconds: number;
+  private readonly sends: Readonly<Record<MfaChannel, UserLimit>> = {
+    email: new UserLimit(),
+    sms: new UserLimit(),
+    voice: new UserLimit(),
+  };
 
   constructor(
     private readonly secondFactor: SecondFactorService,
@@ -54,7 +60,7 @@ export class MfaService {
    * Sends the user a code to the address on file. Emits `true`.
    *
    * @throws ParameterError there is no address of this kind
-   * @throws RateLimitError too many sends
+   * @throws RateLimitError too many sends, or the user has two of this kind under way
    * @throws NotFoundError GAuthify does not know the user
    */
   challenge(userId: string, channel: MfaChannel): Observable<true> {
@@ -63,7 +69,9 @@ export class MfaService {
       sms: () => this.gauthify.sendSms(userId),
       voice: () => this.gauthify.sendVoice(userId),
     };
-    return defer(send[channel]).pipe(map(() => true as const));
+    return this.sends[channel]
+      .run(userId, send[channel])
+      .pipe(map(() => true as const));
   }
 
   /**
@@ -97,6 +105,7 @@ export class MfaService {
   forget(userId: string): void {
     this.users.forget(userId);
     this.codes.forget(userId);
+    for (const channel of MFA_CHANNELS) this.sends[channel].forget(userId);
   }
 
   /** Whether safe mode may let someone in after this error. */

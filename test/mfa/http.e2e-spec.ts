@@ -418,9 +418,9 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
     const ask = await startRoutes();
     const id = newId();
     const answers = await Promise.all(
-      [1, 2, 3].map(() => ask('POST', '/mfa/enroll', as(id), {})),
+      [1, 2].map(() => ask('POST', '/mfa/enroll', as(id), {})),
     );
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     const keys = answers.map(({ body }) => body.key);
     expect(keys).toContain(
       (await call(server, 'GET', `users/${id}/`)).body.data.key,

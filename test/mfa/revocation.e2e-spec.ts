@@ -13,8 +13,9 @@ import {
   it,
   jest,
 } from '@jest/globals';
-import { GAuthifyService, MfaGuard } from 'nestjs-gauthify';
+import { GAuthifyService, MfaGuard, ServerError } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { throwError } from 'rxjs';
 import { io, type Socket } from 'socket.io-client';
 import { call, createUser } from '../helpers/api.js';
 import { MFA } from './subjects.js';
@@ -196,18 +197,37 @@ it('takes a proof of a new epoch at once, also where another instance knows the 
 });
 
 describe('while GAuthify cannot be asked', () => {
-  it('lets a proof stand, and asks no more often than otherwise', async () => {
+  it('lets a proof stand, and asks every two seconds', async () => {
     const { as } = await proven(await start());
     const down = await start(undefined, 'http://127.0.0.1:1/v1/');
+    later(0);
     const lookups = jest.spyOn(down.app.get(GAuthifyService), 'getUser');
     for (let i = 0; i < 5; i++)
       expect((await down.ask('GET', '/page', as)).status).toBe(200);
     expect(lookups).toHaveBeenCalledTimes(1);
-    later(31);
+    later(3);
     expect((await down.ask('GET', '/page', as)).status).toBe(200);
     expect(lookups).toHaveBeenCalledTimes(2);
     later(900);
     expect((await down.ask('GET', '/page', as)).status).toBe(401);
+  });
+
+  it('lets a revoked proof stand no longer than two seconds after the next answer', async () => {
+    const app = await start();
+    const { user, as } = await proven(app);
+    await call(server, 'PUT', `users/${user.unique_id}/`, {
+      reset_key: 'true',
+    });
+    const lookups = jest.spyOn(app.app.get(GAuthifyService), 'getUser');
+    lookups.mockReturnValueOnce(
+      throwError(() => new ServerError('It failed.', { httpStatus: 503 })),
+    );
+    later(31);
+    expect((await app.ask('GET', '/page', as)).status).toBe(200);
+    expect((await app.ask('GET', '/page', as)).status).toBe(200);
+    expect(lookups).toHaveBeenCalledTimes(1);
+    later(3);
+    expect((await app.ask('GET', '/page', as)).status).toBe(401);
   });
 
   it('does not forget that a proof was revoked', async () => {
