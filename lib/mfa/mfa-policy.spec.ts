@@ -29,6 +29,32 @@ class Open {
 
 class OpenInherited extends Open {}
 
+@RequireMfa({ methods: ['totp'] })
+class StricterInherited extends Payments {}
+
+@SkipMfa()
+class OpenOverriding extends Payments {
+  override pay() {}
+  override list() {}
+}
+
+/** Replaces the function, as decorators that log or cache do. */
+function Wrap(_: object, __: string, descriptor: PropertyDescriptor) {
+  const wrapped = descriptor.value as () => void;
+  descriptor.value = function (this: unknown) {
+    return wrapped.call(this);
+  };
+}
+
+class Wrapped {
+  @Wrap @RequireMfa({ maxAgeSeconds: 5 }) above() {}
+  @RequireMfa({ maxAgeSeconds: 6 }) @Wrap below() {}
+}
+
+class WrappedInherited extends Wrapped {
+  @Wrap override above() {}
+}
+
 it.each<[string, Function, Function, object]>([
   [
     'handler and controller, the strictest of each part',
@@ -95,6 +121,42 @@ it.each<[string, Function, Function, object]>([
     OpenInherited.prototype.any,
     OpenInherited,
     {},
+  ],
+  [
+    'a subclass, where the handler it inherits skips',
+    StricterInherited.prototype.open,
+    StricterInherited,
+    { methods: ['totp'], safeMode: false },
+  ],
+  [
+    'a handler that is overridden in a controller that skips',
+    OpenOverriding.prototype.pay,
+    OpenOverriding,
+    { methods: ['totp', 'otp'], safeMode: false, maxAgeSeconds: 60 },
+  ],
+  [
+    'nothing of a controller that skips, about its base class',
+    OpenOverriding.prototype.list,
+    OpenOverriding,
+    { skip: true },
+  ],
+  [
+    'a handler below a decorator that wraps it',
+    Wrapped.prototype.above,
+    Wrapped,
+    { maxAgeSeconds: 5 },
+  ],
+  [
+    'a handler above a decorator that wraps it',
+    Wrapped.prototype.below,
+    Wrapped,
+    { maxAgeSeconds: 6 },
+  ],
+  [
+    'a handler that a wrapped one overrides',
+    WrappedInherited.prototype.above,
+    WrappedInherited,
+    { maxAgeSeconds: 5 },
   ],
 ])('asks what is asked by %s', (_, handler, type, policy) => {
   expect(policyOf(handler, type)).toEqual(policy);

@@ -132,35 +132,83 @@ export function policyOf(handler: Function, type: Function): MfaPolicy {
 }
 
 /**
- * `@SkipMfa` on a handler overrides its class, and on a class its base classes;
- * subclasses do not inherit it. They do inherit `@RequireMfa`, and so do methods
- * that override a handler.
+ * `@RequireMfa` is inherited by subclasses, and by methods that override a
+ * handler. `@SkipMfa` is not. On a handler it overrides its class and the
+ * handler that it overrides, but no subclass that inherits it; on a class it
+ * overrides the base classes, but no handler.
  */
 function readPolicy(handler: Function, type: Function): MfaPolicy {
-  const own = ownPolicy(handler);
-  if (own ? own.skip : ownPolicy(type)?.skip) return { skip: true };
-  const required = [own];
+  const classes = [type];
   for (
-    let target = type;
-    typeof target === 'function' && target !== Function.prototype;
-    target = Object.getPrototypeOf(target) as Function
-  ) {
-    required.push(ownPolicy(target));
-    const method = Object.getOwnPropertyDescriptor(
-      (target.prototype as object | undefined) ?? {},
-      handler.name,
-    )?.value as unknown;
-    if (typeof method === 'function') required.push(ownPolicy(method));
+    let base = Object.getPrototypeOf(type) as Function;
+    typeof base === 'function' && base !== Function.prototype;
+    base = Object.getPrototypeOf(base) as Function
+  )
+    classes.push(base);
+  const name = nameOf(handler, classes);
+  const required: MfaPolicy[] = [];
+  // A method of the instance alone.
+  const unbound =
+    classes.every(
+      (it) => !Object.hasOwn((it.prototype ?? {}) as object, name),
+    ) && ownPolicy(handler);
+  if (unbound) {
+    if (unbound.skip) return { skip: true };
+    required.push(unbound);
   }
-  return mergePolicies(
-    required.filter((policy) => policy && !policy.skip) as MfaPolicy[],
-  );
+  let isOverridden = false;
+  let handlerRequires = required.length > 0;
+  for (const target of classes) {
+    const prototype = (target.prototype ?? {}) as object;
+    if (Object.hasOwn(prototype, name)) {
+      const own = ownPolicy(prototype, name);
+      // What is collected so far are policies of subclasses.
+      if (own?.skip && !isOverridden && required.length === 0)
+        return { skip: true };
+      if (own && !own.skip) {
+        handlerRequires = true;
+        required.push(own);
+      }
+      isOverridden = true;
+    }
+    const own = ownPolicy(target);
+    if (own && !own.skip) required.push(own);
+  }
+  if (ownPolicy(type)?.skip && !handlerRequires) return { skip: true };
+  return mergePolicies(required);
 }
 
-/** The policy of this very place: `Reflect.getMetadata` would search the base classes as well. */
-export function ownPolicy(target: Function): MfaPolicy | undefined {
-  return Reflect.getOwnMetadata(MFA_POLICY_KEY, target) as
-    MfaPolicy | undefined;
+/** The property that holds the handler: a function that a decorator wrapped has another name. */
+function nameOf(handler: Function, classes: readonly Function[]) {
+  for (const { prototype } of classes as readonly { prototype?: object }[])
+    for (const name of Reflect.ownKeys(prototype ?? {}))
+      if (Object.getOwnPropertyDescriptor(prototype, name)?.value === handler)
+        return name;
+  return handler.name;
+}
+
+/**
+ * The policy of this very place, a class or a method of a prototype:
+ * `Reflect.getMetadata` would search the base classes as well. A method's is
+ * stored for the property, because a decorator above may replace the function;
+ * `SetMetadata` stores it for the function.
+ */
+export function ownPolicy(
+  target: object,
+  property?: string | symbol,
+): MfaPolicy | undefined {
+  const read = (...place: [object, (string | symbol)?]) =>
+    Reflect.getOwnMetadata(MFA_POLICY_KEY, ...(place as [object])) as
+      MfaPolicy | undefined;
+  if (property === undefined) return read(target);
+  const method: unknown = Object.getOwnPropertyDescriptor(
+    target,
+    property,
+  )?.value;
+  return (
+    read(target, property) ??
+    (typeof method === 'function' ? read(method) : undefined)
+  );
 }
 
 function invalid(option: string, problem: string, value?: unknown): Error {

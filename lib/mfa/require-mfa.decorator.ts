@@ -52,9 +52,8 @@ function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
     property?: string | symbol,
     descriptor?: PropertyDescriptor,
   ): void => {
-    const place = (descriptor ? descriptor.value : target) as Function;
-    const name = property === undefined ? place.name : String(property);
-    const earlier = ownPolicy(place);
+    const name = String(property ?? (target as Function).name);
+    const earlier = ownPolicy(target, property);
     if (earlier && earlier.skip !== policy.skip)
       throw new Error(
         `${name} has both @RequireMfa and @SkipMfa: remove one of them.`,
@@ -66,6 +65,17 @@ function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
       throw new Error(
         `@RequireMfa on ${name}: the methods of its decorators have none in common, so that nobody could be let in.`,
       );
-    Reflect.defineMetadata(MFA_POLICY_KEY, merged, place);
+    if (property === undefined)
+      Reflect.defineMetadata(MFA_POLICY_KEY, merged, target);
+    else {
+      Reflect.defineMetadata(MFA_POLICY_KEY, merged, target, property);
+      // A mixin may copy the function to another class.
+      if (typeof descriptor?.value === 'function')
+        Reflect.defineMetadata(
+          MFA_POLICY_KEY,
+          merged,
+          descriptor.value as Function,
+        );
+    }
   };
 }
