@@ -47,7 +47,11 @@ export const Mfa: () => ParameterDecorator = createParamDecorator(
 );
 
 function decorate(policy: MfaPolicy): MethodDecorator & ClassDecorator {
-  return (target: object, property?: string | symbol): void => {
+  return (
+    target: object,
+    property?: string | symbol,
+    descriptor?: PropertyDescriptor,
+  ): void => {
     const name = String(property ?? (target as Function).name);
     const earlier = ownPolicy(target, property);
     if (earlier && earlier.skip !== policy.skip)
