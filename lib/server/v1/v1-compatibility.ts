@@ -65,12 +65,14 @@ export class V1Compatibility implements OnModuleInit {
     this.warnOfShortParams();
     const server = httpAdapter.getHttpServer() as Server;
     const isOurs = (url: string | undefined) =>
-      url === undefined ? this.standalone : this.isOurs(originForm(url));
+      url === undefined
+        ? this.standalone
+        : this.isOurs(this.inOurCase(originForm(url)));
     answerUnreadableRequests(server, isOurs, this.now);
     answerExpectations(server, isOurs);
     // Before the router reads the URL.
     server.prependListener('request', (request: RawRequest) => {
-      const url = originForm(request.url ?? '/');
+      const url = this.inOurCase(originForm(request.url ?? '/'));
       if (!this.isOurs(url)) return;
       request.url = this.normalizeUrl(url, request);
       // Routers differ in how they answer unknown methods. PATCH has no route: a 404.
@@ -95,6 +97,15 @@ export class V1Compatibility implements OnModuleInit {
       404,
     );
   };
+
+  /** Express ignores the case of a path: `/V1/Users/` must not get around what is done here for `/v1/users/`. */
+  private inOurCase(url: string): string {
+    const ours = [`${this.prefix}users/`, this.prefix].find(
+      (start) =>
+        url.slice(0, start.length).toLowerCase() === start.toLowerCase(),
+    );
+    return ours === undefined ? url : ours + url.slice(ours.length);
+  }
 
   private isOurs(url: string): boolean {
     return `${url.split('?', 1)[0]}/`.startsWith(this.scope);
