@@ -99,7 +99,63 @@ describe('a message that cannot be delivered', () => {
     );
     expect(JSON.stringify(logged.mock.calls)).not.toContain('jane');
     refusal = undefined;
+    server.advance(30);
     expect((await send(server, unique_id)).status).toBe(200);
+  });
+
+  it('keeps its distance to the next one', async () => {
+    const sent: string[] = [];
+    const server = await start({
+      senders: {
+        email: {
+          send: ({ to }) => {
+            sent.push(to);
+            return Promise.reject(new Error('550'));
+          },
+        },
+      },
+    });
+    const { unique_id } = await createUser(server, {
+      email: 'jane@example.com',
+    });
+    await send(server, unique_id);
+    const { body } = await send(server, unique_id);
+    expect(body.error_code).toBe('too_many_sends');
+    expect(sent).toHaveLength(1);
+    // And counts in no other way.
+    for (let i = 0; i < 9; i++) {
+      server.advance(30);
+      await send(server, unique_id);
+    }
+    expect(sent).toHaveLength(10);
+  });
+
+  it('leaves the code that was sent before valid', async () => {
+    const texts: string[] = [];
+    const server = await start({
+      senders: {
+        email: {
+          send: async ({ text }) => {
+            texts.push(text);
+            if (texts.length > 1) throw new Error('550');
+          },
+        },
+      },
+    });
+    const { unique_id } = await createUser(server, {
+      email: 'jane@example.com',
+    });
+    await send(server, unique_id);
+    server.advance(30);
+    expect((await send(server, unique_id)).status).toBe(500);
+    const [first, second] = texts.map((text) => /\d{6}/.exec(text)![0]);
+    expect(await check(server, unique_id, second!)).toMatchObject({
+      authenticated: false,
+    });
+    expect(await check(server, unique_id, first!)).toMatchObject({
+      authenticated: true,
+      method: 'email',
+    });
   });
 
   it('is a 500 also where no mail server answers', async () => {
@@ -221,7 +277,9 @@ it('makes no code for an address that is no longer the user’s', async () => {
   const { unique_id } = await createUser(server, { email: 'old@example.com' });
   const user = await server.app.get(UsersService).get('test', unique_id);
   const codes = server.app.get(SentCodes);
-  await expect(codes.issue(user, 'email', 'email')).resolves.toMatch(/^\d{6}$/);
+  await expect(codes.issue(user, 'email', 'email')).resolves.toMatchObject({
+    code: expect.stringMatching(/^\d{6}$/),
+  });
   await call(server, 'PUT', `users/${unique_id}/`, {
     email: 'new@example.com',
   });

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
-import { SentCodes } from '../factors/sent-codes.js';
+import { type IssuedCode, SentCodes } from '../factors/sent-codes.js';
 import type { UserRow } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
@@ -46,7 +46,8 @@ export class DeliveryService {
    * @throws RateLimitError if a send limit is reached
    * @throws NotFoundError if the user was deleted or reset, or their address changed, in the meantime
    * @throws ServerError if the message could not be handed over; it then does not count against
-   *   the limits, unless it may have been delivered ({@link DELIVERY_UNKNOWN})
+   *   the limits, except for the spacing, and the last code stays valid; unless it may have been
+   *   delivered ({@link DELIVERY_UNKNOWN})
    */
   async send(
     user: UserRow,
@@ -61,8 +62,9 @@ export class DeliveryService {
         { errorCode: 'no_address' },
       );
     const allowed = await this.allowance.take(user, channel, to);
+    let issued: IssuedCode | undefined;
     try {
-      const code = await this.sentCodes.issue(
+      issued = await this.sentCodes.issue(
         user,
         channel,
         address ? undefined : column,
@@ -73,7 +75,7 @@ export class DeliveryService {
         ...messageText(
           channel,
           this.settings.issuer,
-          code,
+          issued.code,
           this.settings.security.sentCodeTtlSeconds,
         ),
         realm: user.realm,
@@ -81,7 +83,10 @@ export class DeliveryService {
       });
     } catch (error) {
       const isUnknown = error instanceof DeliveryUnknownError;
-      if (!isUnknown) await this.allowance.giveBack(allowed);
+      if (!isUnknown) {
+        await issued?.withdraw();
+        await this.allowance.giveBack(allowed);
+      }
       // Thrown before a sender was called.
       if (error instanceof NotFoundError) throw error;
       // Only codes are logged: the error's message may hold the address.

@@ -22,12 +22,13 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** A message that was counted; {@link SendAllowance.giveBack} undoes it. */
 export type Allowed = readonly { subject: string; number: number }[];
 
-/** At most `max` messages of a subject in any `windowMs`, at least `spacingMs` apart. */
+/** At most `max` messages of a subject in any `windowMs`. */
 interface Limit {
   subject: string;
   max: number;
   windowMs: number;
-  spacingMs: number;
+  /** Whether a message that could not be delivered is uncounted. */
+  isGivenBack: boolean;
 }
 
 /**
@@ -44,8 +45,9 @@ export class SendAllowance {
   ) {}
 
   /**
-   * Counts one message against three limits, or against none of them: the user's of
-   * the channel, the user's of the day, and the destination's in the user's realm.
+   * Counts one message against all limits, or against none of them: the user's of
+   * the channel, the user's of the day, the destination's in the user's realm, and
+   * the spacing of the first and the last.
    *
    * @throws RateLimitError if one of them is reached
    */
@@ -62,8 +64,9 @@ export class SendAllowance {
           allowed.push({
             subject: limit.subject,
             number: await this.takeOne(trx, limit),
+            isGivenBack: limit.isGivenBack,
           });
-        return allowed;
+        return allowed.filter(({ isGivenBack }) => isGivenBack);
       });
     } catch (error) {
       if (!(error instanceof UsedUp)) throw error;
@@ -73,7 +76,7 @@ export class SendAllowance {
     }
   }
 
-  /** Uncounts a message that could not be delivered. */
+  /** Uncounts a message that could not be delivered, except for the spacing. */
   async giveBack(allowed: Allowed): Promise<void> {
     for (const { subject, number } of allowed)
       await this.db
@@ -90,28 +93,33 @@ export class SendAllowance {
   ): Limit[] {
     const { sendSpacingSeconds, sendWindowSeconds, sendsPerWindow } =
       this.settings.security;
-    const often = {
-      max: sendsPerWindow,
-      windowMs: sendWindowSeconds * 1000,
-      spacingMs: sendSpacingSeconds * 1000,
-    };
-    const destination = channel === 'email' ? mailboxOf(to) : to;
+    const address = channel === 'email' ? mailboxOf(to) : to;
+    // Not the address itself: it may not be the user's. Of one realm: another's
+    // messages neither use it up nor show in its refusals.
+    const destination = this.keyring.hash(
+      `destination\n${realm}\n${channel}\n${address}`,
+    );
+    const subjects = [`user\n${userId}\n${channel}`, destination];
     return [
-      { subject: `user\n${userId}\n${channel}`, ...often },
+      ...subjects.map((subject) => ({
+        subject,
+        max: sendsPerWindow,
+        windowMs: sendWindowSeconds * 1000,
+        isGivenBack: true,
+      })),
       {
         subject: `user\n${userId}`,
         max: this.settings.security.sendsPerDay,
         windowMs: DAY_MS,
-        spacingMs: 0,
+        isGivenBack: true,
       },
-      {
-        // Not the address itself: it may not be the user's. Of one realm: another's
-        // messages neither use it up nor show in its refusals.
-        subject: this.keyring.hash(
-          `destination\n${realm}\n${channel}\n${destination}`,
-        ),
-        ...often,
-      },
+      // A mail server that refuses an address is not asked again at once.
+      ...subjects.map((subject) => ({
+        subject: `spacing\n${subject}`,
+        max: 1,
+        windowMs: sendSpacingSeconds * 1000,
+        isGivenBack: false,
+      })),
     ];
   }
 
@@ -132,7 +140,7 @@ export class SendAllowance {
    */
   private async takeOne(
     trx: Transaction<Schema>,
-    { subject, max, windowMs, spacingMs }: Limit,
+    { subject, max, windowMs }: Limit,
   ): Promise<number> {
     const now = this.now();
     // Numbered over all rows, including those that are older than the window.
@@ -142,7 +150,6 @@ export class SendAllowance {
       from sends
       where subject = ${subject}
       having coalesce(sum(case when sent_at > ${now - windowMs} then 1 else 0 end), 0) < ${max}
-        and coalesce(max(sent_at), 0) <= ${now - spacingMs}
       on conflict do nothing
       returning number`.execute(trx);
     const row = inserted.rows[0];
@@ -154,7 +161,7 @@ export class SendAllowance {
   private async refuse(limits: Limit[]): Promise<void> {
     const now = this.now();
     let nextAt = now;
-    for (const { subject, max, windowMs, spacingMs } of limits) {
+    for (const { subject, max, windowMs } of limits) {
       const sent = await this.db
         .selectFrom('sends')
         .select('sent_at')
@@ -163,8 +170,6 @@ export class SendAllowance {
         .orderBy('sent_at', 'desc')
         .limit(max)
         .execute();
-      if (sent.length > 0)
-        nextAt = Math.max(nextAt, sent[0]!.sent_at + spacingMs);
       if (sent.length === max)
         nextAt = Math.max(nextAt, sent.at(-1)!.sent_at + windowMs);
     }

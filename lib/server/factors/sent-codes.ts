@@ -3,7 +3,12 @@ import { sql } from 'kysely';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { Keyring } from '../store/keyring.js';
-import { DATABASE, type Database, type UserRow } from '../store/schema.js';
+import {
+  DATABASE,
+  type Database,
+  type SentCodeRow,
+  type UserRow,
+} from '../store/schema.js';
 import type { Channel } from '../../contract/channel.js';
 import {
   SERVER_SETTINGS,
@@ -12,6 +17,13 @@ import {
 import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
 import { CODE_DIGITS } from './otp.js';
 import { randomDigits } from '../store/random.js';
+
+/** A code to be sent. */
+export interface IssuedCode {
+  code: string;
+  /** Makes the channel's last code valid again: this one was surely not delivered. */
+  withdraw(): Promise<void>;
+}
 
 /** Codes sent by e-mail, SMS or voice: one per channel at a time, each accepted once. */
 @Injectable()
@@ -25,7 +37,8 @@ export class SentCodes {
   ) {}
 
   /**
-   * Makes a code, which replaces the channel's last one. The user's failures stay.
+   * Makes a code, which replaces the channel's last one until `withdraw` is called.
+   * The user's failures stay.
    *
    * @param user the row that the destination was chosen from
    * @param column the address column that was used, if one was: no code is issued
@@ -36,7 +49,7 @@ export class SentCodes {
     user: UserRow,
     channel: Channel,
     column?: 'email' | 'sms_number' | 'voice_number',
-  ): Promise<string> {
+  ): Promise<IssuedCode> {
     const code = randomDigits(CODE_DIGITS);
     const hash = this.keyring.hash(subject(user.id, channel, code));
     const expiresAt =
@@ -44,7 +57,16 @@ export class SentCodes {
     const hasAddress = column
       ? sql`${sql.ref(column)} = ${user[column]}`
       : sql`true`;
-    const { numAffectedRows } = await sql`
+    const { numAffectedRows, last } = await this.db
+      .transaction()
+      .execute(async (trx) => {
+        const last = await trx
+          .selectFrom('sent_codes')
+          .select(['code_hash', 'expires_at', 'tries'])
+          .where('user_id', '=', user.id)
+          .where('channel', '=', channel)
+          .executeTakeFirst();
+        const { numAffectedRows } = await sql`
       insert into sent_codes (user_id, channel, code_hash, expires_at, tries)
       select id, ${channel}, ${hash}, ${expiresAt}, 0
       from users
@@ -52,7 +74,9 @@ export class SentCodes {
       on conflict (user_id, channel) do update set
         code_hash = excluded.code_hash,
         expires_at = excluded.expires_at,
-        tries = 0`.execute(this.db);
+        tries = 0`.execute(trx);
+        return { numAffectedRows, last };
+      });
     if (numAffectedRows !== 1n)
       throw new NotFoundError(
         'The user was changed or deleted while the code was being sent',
@@ -60,7 +84,28 @@ export class SentCodes {
           errorCode: 'user_not_found',
         },
       );
-    return code;
+    return {
+      code,
+      withdraw: () => this.withdraw(user.id, channel, hash, last),
+    };
+  }
+
+  /** Does nothing if the code was used, replaced or deleted. */
+  private async withdraw(
+    userId: string,
+    channel: Channel,
+    hash: string,
+    last: Pick<SentCodeRow, 'code_hash' | 'expires_at' | 'tries'> | undefined,
+  ): Promise<void> {
+    // Without a last code: an expired row, which matches nothing.
+    const before = last ?? { code_hash: '', expires_at: 0, tries: 0 };
+    await this.db
+      .updateTable('sent_codes')
+      .set(before)
+      .where('user_id', '=', userId)
+      .where('channel', '=', channel)
+      .where('code_hash', '=', hash)
+      .execute();
   }
 
   /**

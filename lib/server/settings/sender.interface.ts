@@ -19,7 +19,7 @@ export interface Sender {
   /**
    * Resolves once the message has been handed over. A rejection means that it was
    * not: the call fails with 500, and the message does not count against the send
-   * limits. If that is unknown, as after a time-out, reject with
+   * limits, except for the spacing. If that is unknown, as after a time-out, reject with
    * {@link DeliveryUnknownError}. Error messages are not logged: they may hold the address.
    */
   send(message: Message): Promise<void>;

@@ -51,6 +51,10 @@ function sentenceOf({ errorCode, cause }: HttpException, account: Account) {
         : 'Set up your authenticator app first, then enter its code.';
     // Who is not signed in was sent to the sign-in page before.
     case 'mfa_not_signed_in':
+    // Of the ready-made routes, which this sample does not mount.
+    case 'mfa_unknown_method':
+    case 'mfa_method_unavailable':
+    case 'mfa_not_json':
     case 'mfa_unavailable':
       return 'Codes cannot be checked now. Try again in a moment.';
   }
