@@ -88,10 +88,8 @@ describe.each(ADAPTERS)('qr_url on %s', (name) => {
     'and %s are each drawn once for any number of requests',
     async (page) => {
       const user = await createUser(server);
-      const draw = jest.spyOn(
-        server.app.get(QrImages) as unknown as { draw: () => void },
-        'draw',
-      );
+      const images = server.app.get<{ draw: () => void }>(QrImages);
+      const draw = jest.spyOn(images, 'draw');
       for (let i = 0; i < 5; i += 1) {
         expect(await (await fetch(user[page])).text()).toContain('image/svg');
         expect((await fetch(user.qr_url)).status).toBe(200);
