@@ -64,3 +64,13 @@ describe('refuses, in one sentence that names the option,', () => {
     );
   });
 });
+
+it.each([
+  { realm: 'SECRET!KEY-of-the-realm', key: 'default' },
+  { realm: 'SECRET-KEY-of-the-realm', key: 'default' },
+])('shows no key where realm and key are swapped: %j', (swapped) => {
+  const entry = { realm: 'default', key: 'a'.repeat(32) };
+  expect(() => settingsOf({ apiKeys: [entry, swapped] })).toThrow(
+    /^(?!.*SECRET).*entry 2/,
+  );
+});

@@ -217,14 +217,14 @@ function checkUrl(value: string, name: string, mayHaveQuery = true): URL {
   return url;
 }
 
-function checkApiKey({ realm, key }: RealmKey): RealmKey {
+function checkApiKey({ realm, key }: RealmKey, index: number): RealmKey {
   if (!/^[\w.-]{1,64}$/.test(realm))
     throw new StartError(
-      `${NAMES.apiKeys}: a realm must be 1 to 64 letters, digits, "_", "." or "-", but one is "${realm}"`,
+      `${NAMES.apiKeys}: the realm of entry ${index + 1} must be 1 to 64 letters, digits, "_", "." or "-"`,
     );
   if (!/^[!-~]{16,255}$/.test(key))
     throw new StartError(
-      `${NAMES.apiKeys}: the key of realm "${realm}" must be 16 to 255 printable ASCII characters without spaces`,
+      `${NAMES.apiKeys}: the key of entry ${index + 1} must be 16 to 255 printable ASCII characters without spaces`,
     );
   return { realm, key };
 }
