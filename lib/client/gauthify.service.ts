@@ -17,8 +17,7 @@ import { GAuthifyTransport } from './transport/call.js';
 import { readErrors, readUser } from './transport/codec.js';
 import type { WireCall } from './transport/http-client.js';
 import { OutageProbe } from './transport/outage-probe.js';
-import { usersStream } from './users.js';
-import type { UsersOptions } from './users.js';
+import { type UsersOptions, usersStream } from './users.js';
 
 /**
  * The calls of GAuthify.
