@@ -1,105 +1,56 @@
-import { closeSync, openSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Kysely, Migrator, SqliteDialect } from 'kysely';
-import BetterSqlite3 from 'better-sqlite3';
-import { sqliteFile } from '../settings/sqlite-file.js';
-import { StartError } from '../settings/start-error.js';
-import { MIGRATIONS } from './migrations.js';
-import { DATABASE, type Database, type Schema } from './schema.js';
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.js';
 
-const BUSY_TIMEOUT_MS = 5_000;
+/** Statements by the query builder, in a unit of work or outside of one. */
+export type Queries = Kysely<Schema>;
+
+/** One transaction. */
+export interface Unit {
+  /** Which SQL it speaks. */
+  readonly dialect: 'sqlite' | 'postgres';
+  /** The query builder: for statements that few requests run. */
+  readonly db: Queries;
+  /**
+   * Runs a statement that is prepared once, and returns its rows. Parameters are
+   * `?` on SQLite, `$1` on PostgreSQL.
+   */
+  all<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]>;
+}
 
 /**
- * Opens the database and migrates it to the newest schema.
- *
- * @throws StartError if the file cannot be opened, is not a SQLite database, or a migration fails
+ * The database. All that one request decides is one unit of work: it happens
+ * completely or not at all, and it is durable before the answer leaves.
  */
-export async function openDatabase(url: string): Promise<Database> {
-  const file = sqliteFile(url);
-  const sqlite = openSqlite(file);
-  const db = new Kysely<Schema>({
-    dialect: new SqliteDialect({ database: sqlite }),
-  });
-  try {
-    await migrate(db, sqlite);
-  } catch (error) {
-    await db.destroy();
-    throw new StartError(
-      `The database ${file} could not be migrated: ${describe(error)}`,
-      { cause: error },
-    );
-  }
-  return db;
+export interface Database {
+  /** Driver and place, for people: shown when the program starts. */
+  readonly description: string;
+  /** Reads that belong to no unit. They never wait for a writer, and see what is committed. */
+  readonly read: Queries;
+  /** How many units of checks may run at the same time. */
+  readonly parallelUnits: number;
+  /**
+   * Runs a unit of work: commits if it resolves, and undoes everything if it
+   * rejects. It may run again if the database had to cancel it, so it must do
+   * nothing but use the database. Units that wait at the same time may share one
+   * commit.
+   *
+   * @returns what the work returned, after the commit
+   * @throws what the work threw, or ServerError if the database did not become available in time
+   */
+  unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
 }
+
+/** Injection token of the {@link Database}. */
+export const DATABASE = Symbol('GAUTHIFY_DATABASE');
 
 /** Closes the database once the HTTP server has answered its last request. */
 @Injectable()
 export class DatabaseLifecycle implements OnApplicationShutdown {
-  constructor(@Inject(DATABASE) private readonly db: Database) {}
+  constructor(@Inject(DATABASE) private readonly database: Database) {}
 
   async onApplicationShutdown(): Promise<void> {
-    await this.db.destroy();
+    await this.database.close();
   }
-}
-
-/**
- * Runs all migrations or none, in one process at a time. For SQLite, Kysely
- * ensures neither. The migrations run on the only connection, and so inside this
- * transaction.
- */
-async function migrate(
-  db: Database,
-  sqlite: BetterSqlite3.Database,
-): Promise<void> {
-  sqlite.exec('begin immediate');
-  try {
-    const { error } = await new Migrator({
-      db,
-      provider: { getMigrations: async () => MIGRATIONS },
-    }).migrateToLatest();
-    if (error) throw error as Error;
-    sqlite.exec('commit');
-  } catch (error) {
-    if (sqlite.inTransaction) sqlite.exec('rollback');
-    throw error;
-  }
-}
-
-function openSqlite(file: string): BetterSqlite3.Database {
-  // Before the file is created: an error here has nothing to do with the file.
-  loadNativeBinary();
-  let sqlite: BetterSqlite3.Database | undefined;
-  try {
-    // Readable by its owner alone; SQLite gives its journals the same mode.
-    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
-    sqlite = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS });
-    // With WAL, a writer does not block readers. `synchronous` stays FULL: a used
-    // code must still be used after a power cut.
-    sqlite.pragma('journal_mode = WAL');
-    sqlite.pragma('synchronous = FULL');
-    sqlite.pragma('foreign_keys = ON');
-    return sqlite;
-  } catch (error) {
-    sqlite?.close();
-    throw new StartError(
-      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
-      { cause: error },
-    );
-  }
-}
-
-/** better-sqlite3 loads its binary when the first database is opened. */
-function loadNativeBinary(): void {
-  try {
-    new BetterSqlite3(':memory:').close();
-  } catch (error) {
-    throw new StartError(
-      `better-sqlite3 has no native binary for Node ${process.version} on ${process.platform} ${process.arch}: run npm rebuild better-sqlite3, with its install script allowed (${describe(error).split('\n', 1)[0]})`,
-      { cause: error },
-    );
-  }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -146,4 +146,55 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0007_factors': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('factors')
+        .addColumn('id', 'varchar(40)', (column) => column.primaryKey())
+        .addColumn('user_id', 'varchar(36)', (column) =>
+          column.notNull().references('users.id').onDelete('cascade'),
+        )
+        .addColumn('kind', 'varchar(16)', (column) => column.notNull())
+        .addColumn('name', 'varchar(255)')
+        .addColumn('state', 'varchar(8)', (column) => column.notNull())
+        .addColumn('secret', 'text', (column) => column.notNull())
+        .addColumn('algorithm', 'varchar(8)', (column) => column.notNull())
+        .addColumn('digits', 'integer', (column) => column.notNull())
+        .addColumn('period', 'integer', (column) => column.notNull())
+        .addColumn('counter', 'bigint', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('last_used_at', 'bigint')
+        .execute();
+      await db.schema
+        .createIndex('factors_user')
+        .on('factors')
+        .columns(['user_id', 'kind', 'created_at', 'id'])
+        .execute();
+      // The secrets keep their seals; `reseal` renews them at start.
+      await sql`insert into factors
+        (id, user_id, kind, name, state, secret, algorithm, digits, period, counter, created_at, last_used_at)
+        select id, id, 'totp', null, case when enrolled = 1 then 'active' else 'pending' end,
+          totp_secret, 'SHA1', 6, 30, last_step, created_at,
+          case when last_step > 0 then last_step * 30000 end
+        from users`.execute(db);
+      await sql`insert into factors
+        (id, user_id, kind, name, state, secret, algorithm, digits, period, counter, created_at, last_used_at)
+        select 'otp-' || id, id, 'otp', null, 'active', otp_secret, 'SHA1', 8, 0, otp_counter, created_at, null
+        from users`.execute(db);
+      for (const column of [
+        'totp_secret',
+        'last_step',
+        'otp_secret',
+        'otp_counter',
+      ])
+        await db.schema.alterTable('users').dropColumn(column).execute();
+      // Pages by `unique_id` are in the order of its bytes, on every database.
+      await db.schema
+        .alterTable('api_keys')
+        .addColumn('binding', 'text', (column) => column.notNull().defaultTo(''))
+        .execute();
+      // Tokens live for minutes; theirs were hashed without a key.
+      await db.schema.alterTable('tokens').dropColumn('hash').execute();
+    },
+  },
 };

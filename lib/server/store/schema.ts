@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely';
 import type { Channel } from '../../contract/channel.js';
 
 /** Times are milliseconds since 1970; a "sealed" value is encrypted by `Keyring`. */
@@ -12,16 +11,8 @@ export interface UserRow {
   voice_number: string | null;
   /** JSON */
   meta: string | null;
-  /** sealed */
-  totp_secret: string;
-  /** TOTP step of the last accepted code of this secret; 0: none yet */
-  last_step: number;
   /** 1 once a TOTP code was right, until `reset_key` without `keep_enrolled` */
   enrolled: number;
-  /** sealed */
-  otp_secret: string;
-  /** HOTP counter of the one-time pass that works now */
-  otp_counter: number;
   /** failed attempts since a right code last set them back; an attempt in progress counts as failed */
   failures: number;
   /** attempts before this time are refused */
@@ -31,6 +22,30 @@ export interface UserRow {
   created_at: number;
   /** random; replaced by each reset, and by each change of an address or number */
   epoch: string;
+}
+
+/** `totp`: an authenticator app; `otp`: one-time passes; `recovery`: one recovery code. */
+export type FactorKind = 'totp' | 'otp' | 'recovery';
+
+/** What a user proves themselves with, apart from sent codes. */
+export interface FactorRow {
+  id: string;
+  user_id: string;
+  kind: FactorKind;
+  /** what the site calls it; null if it gave no name */
+  name: string | null;
+  /** `pending` until its first right code */
+  state: 'pending' | 'active';
+  /** sealed; of a recovery code, its keyed hash */
+  secret: string;
+  algorithm: 'SHA1' | 'SHA256' | 'SHA512';
+  digits: number;
+  /** length of a TOTP step, seconds; 0 for the other kinds */
+  period: number;
+  /** TOTP: step of the last accepted code, 0 if there is none; one-time pass: HOTP counter of the code that works now */
+  counter: number;
+  created_at: number;
+  last_used_at: number | null;
 }
 
 export interface SentCodeRow {
@@ -44,7 +59,7 @@ export interface SentCodeRow {
 }
 
 export interface TokenRow {
-  /** SHA-256 of the token, hex */
+  /** keyed hash */
   hash: string;
   user_id: string;
   expires_at: number;
@@ -61,9 +76,11 @@ export interface SendRow {
 }
 
 export interface ApiKeyRow {
-  /** SHA-256 of the key, hex */
+  /** keyed hash */
   hash: string;
   realm: string;
+  /** keyed hash of key and realm: a row moved to another realm is no key */
+  binding: string;
   created_at: number;
 }
 
@@ -86,6 +103,7 @@ export interface IdempotencyScopeRow {
 
 export interface Schema {
   users: UserRow;
+  factors: FactorRow;
   sent_codes: SentCodeRow;
   tokens: TokenRow;
   sends: SendRow;
@@ -93,8 +111,3 @@ export interface Schema {
   idempotency: IdempotencyRow;
   idempotency_scope: IdempotencyScopeRow;
 }
-
-export type Database = Kysely<Schema>;
-
-/** Injection token of the {@link Database}. */
-export const DATABASE = Symbol('GAUTHIFY_DATABASE');

@@ -1,0 +1,331 @@
+import { closeSync, fdatasync, openSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { Kysely, SqliteDialect } from 'kysely';
+import { ServerError } from '../../contract/errors/server.error.js';
+import { StartError } from '../settings/start-error.js';
+import type { Database, Queries, Unit } from './database.js';
+import type { Schema } from './schema.js';
+import {
+  loadSqliteDriver,
+  type SqliteConnection,
+  type SqliteDriver,
+  type SqliteStatement,
+} from './sqlite-driver.js';
+
+/** How long to wait at start for another process, blocking. */
+const START_BUSY_TIMEOUT_MS = 5_000;
+/** How long a unit waits for another process: less than a client waits for an answer. */
+const LOCK_WAIT_MS = 4_000;
+const LOCK_RETRY_MS = 10;
+/** Units that share one commit at most. */
+const MAX_UNITS = 64;
+
+const sync = promisify(fdatasync);
+
+interface Job {
+  work: (unit: Unit) => Promise<unknown>;
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * SQLite: one connection writes, another one reads.
+ *
+ * Units that wait share one commit. In WAL mode a commit only appends to the log,
+ * and the log is then synchronized by a thread of Node's pool, before the answers
+ * leave: as durable as `synchronous = FULL`, without stopping all other requests
+ * for the time of an fsync.
+ */
+export class SqliteDatabase implements Database {
+  readonly parallelUnits = 1;
+  readonly read: Queries;
+  private readonly unitOfWork: Unit;
+  private waiting: Job[] = [];
+  private isRunning = false;
+  private idle: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly description: string,
+    private readonly writer: PreparingConnection,
+    private readonly reader: PreparingConnection,
+    /** File descriptor of the write-ahead log; `undefined` if SQLite synchronizes by itself. */
+    private readonly log: number | undefined,
+  ) {
+    const db = queriesOn(writer);
+    this.unitOfWork = {
+      dialect: 'sqlite',
+      db,
+      all: async <Row>(sql: string, parameters: readonly unknown[]) =>
+        writer.all(sql, parameters) as Row[],
+    };
+    this.read =
+      reader === writer
+        ? // A database in memory has one connection: its reads wait for the units.
+          queriesOn(writer, () => this.idle)
+        : queriesOn(reader);
+  }
+
+  /**
+   * Opens a file, or `:memory:`, and migrates it.
+   *
+   * @throws StartError if it cannot be opened or migrated
+   */
+  static async open(
+    file: string,
+    migrate: (db: Queries) => Promise<void>,
+  ): Promise<SqliteDatabase> {
+    const driver = await loadSqliteDriver();
+    const writer = openWriter(driver, file);
+    try {
+      // All migrations or none, in one process at a time; Kysely ensures neither for SQLite.
+      writer.exec('begin immediate');
+      await migrate(queriesOn(writer));
+      writer.exec('commit');
+    } catch (error) {
+      writer.close();
+      throw new StartError(
+        `The database ${file} could not be migrated: ${describe(error)}`,
+        { cause: error },
+      );
+    }
+    writer.exec('pragma busy_timeout = 0');
+    const description = `${file} (${driver.name})`;
+    if (file === ':memory:')
+      return new SqliteDatabase(description, writer, writer, undefined);
+    const reader = new PreparingConnection(driver.open(file, true));
+    reader.exec('pragma busy_timeout = 100');
+    return new SqliteDatabase(description, writer, reader, openLog(file, writer));
+  }
+
+  unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      this.waiting.push({
+        work,
+        resolve: resolve as (result: unknown) => void,
+        reject,
+      });
+      if (this.isRunning) return;
+      this.isRunning = true;
+      // Not at once: the requests that arrived with this one share its commit.
+      setImmediate(() => void this.runAll());
+    });
+  }
+
+  async close(): Promise<void> {
+    while (this.isRunning) await new Promise((resolve) => setImmediate(resolve));
+    if (this.log !== undefined) closeSync(this.log);
+    if (this.reader !== this.writer) this.reader.close();
+    this.writer.close();
+  }
+
+  private async runAll(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const jobs = this.waiting.splice(0, MAX_UNITS);
+      let settle!: () => void;
+      this.idle = new Promise((resolve) => (settle = resolve));
+      try {
+        const settleJobs = await this.runTogether(jobs);
+        // A database in memory may be read from here on.
+        settle();
+        if (this.log !== undefined) await sync(this.log);
+        settleJobs();
+      } catch (error) {
+        settle();
+        for (const { reject } of jobs) reject(unavailable(error));
+      }
+      // Reads of a database in memory take their turn between two transactions.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.isRunning = false;
+  }
+
+  /** @returns a function that tells the callers, once the commit is durable */
+  private async runTogether(jobs: Job[]): Promise<() => void> {
+    await this.begin();
+    const settled: (() => void)[] = [];
+    try {
+      for (const { work, resolve, reject } of jobs) {
+        this.writer.run('savepoint unit');
+        try {
+          const result = await work(this.unitOfWork);
+          this.writer.run('release unit');
+          settled.push(() => resolve(result));
+        } catch (error) {
+          if (!this.undoUnit()) throw error;
+          settled.push(() => reject(error));
+        }
+      }
+      this.writer.run('commit');
+    } catch (error) {
+      this.rollBack();
+      throw error;
+    }
+    return () => {
+      for (const tell of settled) tell();
+    };
+  }
+
+  /** Waits for another process without stopping this one. */
+  private async begin(): Promise<void> {
+    const until = performance.now() + LOCK_WAIT_MS;
+    for (;;)
+      try {
+        this.writer.run('begin immediate');
+        return;
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= until) throw error;
+        await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+      }
+  }
+
+  /** @returns `false` if SQLite has undone the whole transaction by itself: after a full disk, for example */
+  private undoUnit(): boolean {
+    try {
+      this.writer.run('rollback to unit');
+      this.writer.run('release unit');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private rollBack(): void {
+    try {
+      this.writer.run('rollback');
+    } catch {
+      // SQLite has rolled back by itself.
+    }
+  }
+}
+
+/** Prepares each statement once. */
+class PreparingConnection implements SqliteConnection {
+  private readonly statements = new Map<string, SqliteStatement>();
+
+  constructor(private readonly connection: SqliteConnection) {}
+
+  prepare(sql: string): SqliteStatement {
+    let statement = this.statements.get(sql);
+    if (!statement) {
+      statement = this.connection.prepare(sql);
+      this.statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  all(sql: string, parameters: readonly unknown[]): unknown[] {
+    const statement = this.prepare(sql);
+    if (statement.reader) return statement.all(parameters);
+    statement.run(parameters);
+    return [];
+  }
+
+  run(sql: string): void {
+    this.prepare(sql).run([]);
+  }
+
+  exec(sql: string): void {
+    this.connection.exec(sql);
+  }
+
+  close(): void {
+    this.connection.close();
+  }
+}
+
+/** The query builder on a connection. @param ready awaited before each statement */
+function queriesOn(
+  connection: SqliteConnection,
+  ready?: () => Promise<void>,
+): Queries {
+  const database = {
+    prepare(sql: string) {
+      const statement = connection.prepare(sql);
+      return {
+        reader: statement.reader,
+        all: (parameters: readonly unknown[]) => statement.all(parameters),
+        run: (parameters: readonly unknown[]) => ({
+          lastInsertRowid: 0,
+          ...statement.run(parameters),
+        }),
+        // `stream()` is not used.
+        iterate: (parameters: readonly unknown[]) =>
+          statement.all(parameters)[Symbol.iterator](),
+      };
+    },
+    close: () => undefined,
+  };
+  const dialect = new SqliteDialect({ database });
+  if (!ready) return new Kysely<Schema>({ dialect });
+  const createDriver = dialect.createDriver.bind(dialect);
+  dialect.createDriver = () => {
+    const driver = createDriver();
+    const acquire = driver.acquireConnection.bind(driver);
+    driver.acquireConnection = async () => {
+      await ready();
+      return await acquire();
+    };
+    return driver;
+  };
+  return new Kysely<Schema>({ dialect });
+}
+
+function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
+  let connection: SqliteConnection | undefined;
+  try {
+    // Readable by its owner alone; SQLite gives its journals the same mode.
+    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
+    connection = driver.open(file, false);
+    connection.exec(`pragma busy_timeout = ${START_BUSY_TIMEOUT_MS}`);
+    // With WAL, a writer does not block readers.
+    connection.exec('pragma journal_mode = WAL');
+    // A used code must still be used after a power cut; see `openLog`.
+    connection.exec('pragma synchronous = FULL');
+    connection.exec('pragma foreign_keys = ON');
+    return new PreparingConnection(connection);
+  } catch (error) {
+    connection?.close();
+    throw new StartError(
+      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
+      { cause: error },
+    );
+  }
+}
+
+/** Takes over the synchronization of the write-ahead log from SQLite, if there is one. */
+function openLog(file: string, writer: PreparingConnection): number | undefined {
+  const [mode] = writer.all('pragma journal_mode', []) as {
+    journal_mode: string;
+  }[];
+  if (mode?.journal_mode !== 'wal') return undefined;
+  const log = openSync(`${file}-wal`, 'r+');
+  writer.exec('pragma synchronous = NORMAL');
+  return log;
+}
+
+/** The error of a unit whose transaction failed as a whole. */
+function unavailable(error: unknown): unknown {
+  return isBusy(error)
+    ? new ServerError(
+        'The database is in use by another program: try again later',
+        { errorCode: '500', cause: error },
+      )
+    : error;
+}
+
+/** better-sqlite3 gives the code by name, node:sqlite by number. */
+function isBusy(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as {
+    code?: unknown;
+    errcode?: unknown;
+  };
+  return (
+    (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) ||
+    // The lowest byte of an extended result code is the primary one [sqlite.org/rescode.html].
+    (typeof errcode === 'number' && (errcode & 0xff) === 5)
+  );
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
