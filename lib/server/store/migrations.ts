@@ -146,4 +146,14 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0006_token_method': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('tokens')
+        .addColumn('method', 'varchar(8)', (column) =>
+          column.notNull().defaultTo(''),
+        )
+        .execute();
+    },
+  },
 };

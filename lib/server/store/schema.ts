@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Channel } from '../../contract/channel.js';
+import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 
 /** Times are milliseconds since 1970; a "sealed" value is encrypted by `Keyring`. */
 export interface UserRow {
@@ -50,6 +51,8 @@ export interface TokenRow {
   expires_at: number;
   /** the user's epoch when the token was issued; the token is valid for that epoch only */
   epoch: string;
+  /** kind of the code that earned the token; `''` if it was issued before there was this column */
+  method: AuthMethod | '';
 }
 
 export interface SendRow {
