@@ -148,7 +148,10 @@ describe.each(ADAPTERS)('GAuthifyService against the server on %s', (name) => {
     });
     const [token] = /gat[A-Z2-7]{32}/.exec(await page.text())!;
     const byToken = () => first(gauthify.getUserByToken(token));
-    expect(await byToken()).toMatchObject({ uniqueId: user.uniqueId });
+    expect(await byToken()).toMatchObject({
+      uniqueId: user.uniqueId,
+      method: 'totp',
+    });
     await expect(byToken()).rejects.toBeInstanceOf(NotFoundError);
   });
 

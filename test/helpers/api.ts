@@ -70,6 +70,28 @@ export async function check(
   return body.data ?? body;
 }
 
+/** Enters a code on the user's ezGAuth page, as a browser does. */
+export const enterOnEzPage = (
+  { ez_url }: { ez_url: string },
+  auth_code: string,
+): Promise<Response> =>
+  fetch(ez_url, {
+    method: 'POST',
+    body: new URLSearchParams({ auth_code }),
+    redirect: 'manual',
+  });
+
+/** The token that the ezGAuth page shows for a right code. */
+export async function ezToken(
+  user: { ez_url: string },
+  auth_code: string,
+): Promise<string> {
+  const page = await (await enterOnEzPage(user, auth_code)).text();
+  const token = /gat[A-Z2-7]{32}/.exec(page)?.[0];
+  if (token === undefined) throw new Error(`No token was given: ${page}`);
+  return token;
+}
+
 /** A code that is not the user's: at any of the steps that count now. */
 export function wrongCode(server: GAuthifyTestServer, key: string): string {
   const right = [-1, 0, 1].map((steps) => server.totp(key, steps));

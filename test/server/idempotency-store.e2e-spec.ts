@@ -207,6 +207,28 @@ describe('a check of a user who has to wait', () => {
     expect(await written()).toBe(before);
   });
 
+  it.each([{ unique_id: 4711 }, { uniqueId: '4711' }])(
+    'is refused without a write where the body is %j',
+    async (id) => {
+      await call(server, 'POST', 'users/', {
+        unique_id: '4711',
+        display_name: 'Jane',
+      });
+      const json = (key?: string) =>
+        call(server, 'POST', 'check/', undefined, {
+          body: JSON.stringify({ ...id, auth_code: '00000000' }),
+          headers: {
+            'content-type': 'application/json',
+            ...(key !== undefined && { 'idempotency-key': key }),
+          },
+        });
+      for (let i = 0; i < 5; i++) await json();
+      const before = await written();
+      expect((await json(newKey())).body.error_code).toBe('too_many_attempts');
+      expect(await written()).toBe(before);
+    },
+  );
+
   it('gets the answer there is to its key', async () => {
     const { params, key, first } = await waiting();
     const again = await request('POST', 'check/', params, key);

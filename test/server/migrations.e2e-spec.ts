@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { openDatabase } from '../../lib/server/store/database.js';
+import { call, createUser, ezToken } from '../helpers/api.js';
 
 let folder: string;
 beforeEach(() => {
@@ -22,6 +24,7 @@ it('leaves nothing behind of a migration that breaks off', async () => {
     drop index tokens_expires_at;
     alter table users drop column epoch;
     alter table tokens drop column epoch;
+    alter table tokens drop column method;
     alter table users drop column enrolled;
     delete from kysely_migration where name >= '0003';
     insert into users values ('1', 'a', 'jane', 'Jane', null, null, null, null, '', 5, '', 0, 0, 0, 0);
@@ -38,4 +41,23 @@ it('leaves nothing behind of a migration that breaks off', async () => {
   ).toEqual([{ unique_id: 'jane', enrolled: 1 }]);
   await db.destroy();
   sqlite.close();
+});
+
+it('keeps a token from before tokens had a method, and answers it with null', async () => {
+  const file = join(folder, 'gauthify.sqlite');
+  const database = `sqlite:${file}`;
+  const before = await GAuthifyTestServer.start({ database });
+  const user = await createUser(before);
+  const token = await ezToken(user, before.totp(user.key));
+  await before.close();
+  const sqlite = new BetterSqlite3(file);
+  sqlite.exec(`
+    alter table tokens drop column method;
+    delete from kysely_migration where name >= '0006';
+  `);
+  sqlite.close();
+  const after = await GAuthifyTestServer.start({ database });
+  const { body } = await call(after, 'POST', 'token/', { token });
+  expect(body.data).toMatchObject({ unique_id: user.unique_id, method: null });
+  await after.close();
 });

@@ -87,7 +87,7 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
       const outboxBefore = server.outbox.length;
       const token =
         called === 'get_user_by_token'
-          ? (await server.app.get(Tokens).issue(user!.id, user!.epoch))!
+          ? (await server.app.get(Tokens).issue(user!.id, user!.epoch, 'totp'))!
           : '';
       const answer = await sendRaw(
         server.accessPoint,
@@ -128,8 +128,11 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
           break;
         }
         case 'get_user':
-        case 'get_user_by_token':
           expect(body.data).toEqual(before);
+          expect(after).toEqual(before);
+          break;
+        case 'get_user_by_token':
+          expect(body.data).toEqual({ ...before, method: 'totp' });
           expect(after).toEqual(before);
           break;
         case 'get_all_users':

@@ -12,6 +12,7 @@ import {
   call,
   check,
   createUser,
+  enterOnEzPage,
   wrongCode,
 } from '../helpers/api.js';
 
@@ -24,13 +25,6 @@ function scan(png: Buffer): string | undefined {
 }
 
 const withoutTags = (page: string) => page.replace(/<[^>]*>/g, '');
-
-const enter = (url: string, auth_code: string) =>
-  fetch(url, {
-    method: 'POST',
-    body: new URLSearchParams({ auth_code }),
-    redirect: 'manual',
-  });
 
 describe.each(ADAPTERS)('the pages on %s', (name) => {
   let server: GAuthifyTestServer;
@@ -126,7 +120,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
 
   it('a right code on ez_url gives a token, once', async () => {
     const user = await createUser(server);
-    const response = await enter(user.ez_url, server.totp(user.key));
+    const response = await enterOnEzPage(user, server.totp(user.key));
     expect(response.status).toBe(200);
     const page = await response.text();
     expect(page).toContain('My Bank');
@@ -136,13 +130,13 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
       (await call(server, 'POST', 'token/', { token })).body.data.unique_id,
     ).toBe(user.unique_id);
     expect(
-      await (await enter(user.ez_url, server.totp(user.key))).text(),
+      await (await enterOnEzPage(user, server.totp(user.key))).text(),
     ).not.toContain('gat');
   });
 
   it('sends the browser to the realm’s return URL', async () => {
     const user = await shopUser();
-    const response = await enter(user.ez_url, server.totp(user.key));
+    const response = await enterOnEzPage(user, server.totp(user.key));
     expect(response.status).toBe(303);
     expect(response.headers.get('location')).toMatch(
       /^https:\/\/shop\.example\.com\/return\?from=mfa&token=gat[A-Z2-7]{32}$/,
@@ -154,11 +148,13 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     const user = await createUser(server);
     for (let i = 0; i < 5; i++) {
       const page = await (
-        await enter(user.ez_url, wrongCode(server, user.key))
+        await enterOnEzPage(user, wrongCode(server, user.key))
       ).text();
       expect(page).toContain('That code is wrong or has already been used');
     }
-    const page = await (await enter(user.ez_url, server.totp(user.key))).text();
+    const page = await (
+      await enterOnEzPage(user, server.totp(user.key))
+    ).text();
     expect(page).toContain('Try again in 5 seconds');
     expect(
       await check(server, user.unique_id, server.totp(user.key)),
@@ -184,14 +180,14 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
         'Enter the 6-digit code from your authenticator app',
       );
     }
-    const response = await enter(user.ez_url, server.totp(user.key));
+    const response = await enterOnEzPage(user, server.totp(user.key));
     expect(await response.text()).toContain('Confirmed');
   });
 
   it('takes a code with the space that apps show it with', async () => {
     const user = await createUser(server);
     const code = server.totp(user.key).replace(/^.../, '$& ');
-    expect(await (await enter(user.ez_url, code)).text()).toContain(
+    expect(await (await enterOnEzPage(user, code)).text()).toContain(
       'Confirmed',
     );
   });
@@ -202,7 +198,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     const first = form(await (await fetch(user.ez_url)).text());
     expect(first).toContain('aria-invalid="false"');
     const page = await (
-      await enter(user.ez_url, wrongCode(server, user.key))
+      await enterOnEzPage(user, wrongCode(server, user.key))
     ).text();
     expect(form(page)).toContain('aria-invalid="true"');
     expect(form(page)).toContain('aria-describedby="auth_code-problem"');

@@ -7,7 +7,13 @@ import { Tokens } from '../../lib/server/factors/tokens.js';
 import { DATABASE, type Database } from '../../lib/server/store/schema.js';
 import { DeliveryService } from '../../lib/server/delivery/delivery.service.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
-import { call, createUser } from '../helpers/api.js';
+import {
+  call,
+  check,
+  createUser,
+  enterOnEzPage,
+  ezToken,
+} from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
 beforeAll(async () => {
@@ -36,16 +42,86 @@ describe.each<[string, (unique_id: string) => Promise<unknown>]>([
     const { row, epoch } = await accepted();
     await change(row.unique_id);
     const tokens = server.app.get(Tokens);
-    expect(await tokens.issue(row.id, epoch)).toBeUndefined();
+    expect(await tokens.issue(row.id, epoch, 'otp')).toBeUndefined();
   });
 
   it('cannot redeem one that was issued in between', async () => {
     const { row, epoch } = await accepted();
     const tokens = server.app.get(Tokens);
-    const token = await tokens.issue(row.id, epoch);
+    const token = await tokens.issue(row.id, epoch, 'otp');
     expect(token).toMatch(/^gat[A-Z2-7]{32}$/);
     await change(row.unique_id);
     expect(await tokens.redeem('test', token!)).toBeUndefined();
+  });
+});
+
+describe('a token says which kind of code earned it:', () => {
+  it.each<[string, (user: any) => string]>([
+    ['totp', (user) => server.totp(user.key)],
+    ['otp', (user) => user.otp],
+    ['email', () => server.lastCode()],
+  ])('%s', async (method, codeOf) => {
+    const email = `${crypto.randomUUID()}@example.com`;
+    const user = await createUser(server, { email });
+    const { unique_id } = user;
+    await call(server, 'POST', 'email/', { unique_id });
+    const token = await ezToken(user, codeOf(user));
+    const { body } = await call(server, 'POST', 'token/', { token });
+    expect(body.data).toMatchObject({ unique_id, key: user.key, method });
+  });
+
+  it('the other calls that answer a user have no method', async () => {
+    expect(await createUser(server)).not.toHaveProperty('method');
+  });
+});
+
+describe('the ezGAuth page of a user with an authenticator app', () => {
+  /** An enrolled user, and a code that was just mailed to them. */
+  async function enrolled() {
+    const email = `${crypto.randomUUID()}@example.com`;
+    const user = await createUser(server, { email });
+    await check(server, user.unique_id, server.totp(user.key, -1));
+    await call(server, 'POST', 'email/', { unique_id: user.unique_id });
+    return { user, mailed: server.lastCode(email) };
+  }
+
+  it('refuses a mailed code, says what to enter instead, and does not use the code up', async () => {
+    const { user, mailed } = await enrolled();
+    const page = await (await enterOnEzPage(user, mailed)).text();
+    expect(page).not.toMatch(/gat[A-Z2-7]{32}/);
+    expect(page).toContain(
+      'Codes sent by e-mail, SMS or phone call are not accepted here',
+    );
+    expect(await check(server, user.unique_id, mailed)).toMatchObject({
+      authenticated: true,
+      method: 'email',
+    });
+  });
+
+  it('counts a mailed code as a wrong one: it does not reveal whether it was right', async () => {
+    const { user, mailed } = await enrolled();
+    for (let i = 0; i < 5; i++) await enterOnEzPage(user, mailed);
+    const page = await (await enterOnEzPage(user, mailed)).text();
+    expect(page).toContain('Too many wrong codes');
+  });
+
+  it('still accepts the app and the one-time pass', async () => {
+    const { user } = await enrolled();
+    expect(await ezToken(user, server.totp(user.key))).toMatch(/^gat/);
+    expect(await ezToken(user, user.otp)).toMatch(/^gat/);
+  });
+
+  it('refuses a mailed code also while a new app is being set up in place of the old one', async () => {
+    const { user } = await enrolled();
+    const { unique_id, email } = user;
+    const { body } = await call(server, 'PUT', `users/${unique_id}/`, {
+      reset_key: 'true',
+      keep_enrolled: 'true',
+    });
+    server.advance(31);
+    await call(server, 'POST', 'email/', { unique_id });
+    const page = await enterOnEzPage(body.data, server.lastCode(email));
+    expect(await page.text()).not.toMatch(/gat[A-Z2-7]{32}/);
   });
 });
 
@@ -53,11 +129,11 @@ it('forgets the expired tokens of all users', async () => {
   const tokens = server.app.get(Tokens);
   for (let i = 0; i < 3; i++) {
     const { row, epoch } = await accepted();
-    await tokens.issue(row.id, epoch);
+    await tokens.issue(row.id, epoch, 'otp');
   }
   server.advance(301);
   const { row, epoch } = await accepted();
-  await tokens.issue(row.id, epoch);
+  await tokens.issue(row.id, epoch, 'otp');
   const rows = await server.app
     .get<Database>(DATABASE)
     .selectFrom('tokens')

@@ -1,4 +1,5 @@
 import { Exclude } from 'class-transformer';
+import type { AuthMethod } from './check-result.dto.js';
 import { WireName } from './wire-name.decorator.js';
 
 /**
@@ -81,6 +82,14 @@ export class GAuthifyUser {
    */
   @WireName('epoch')
   epoch?: string;
+
+  /**
+   * Kind of the code that earned the token, in the answer to `getUserByToken`;
+   * `null` if the server does not know it, `undefined` in every other answer and
+   * from the hosted service.
+   */
+  @WireName('method')
+  method?: AuthMethod | null;
 
   /** The user exactly as received, with fields this version does not know. */
   @Exclude({ toPlainOnly: true })

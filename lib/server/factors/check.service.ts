@@ -36,18 +36,26 @@ export class CheckService {
   /**
    * Checks a code as the user typed it, and marks a right one as used.
    *
+   * @param options.sentCodesIfEnrolled whether a code sent by e-mail, SMS or voice
+   *   is accepted from a user with an authenticator app; if not, it counts as wrong
+   *   and stays unused. @default true
    * @returns `null` if the code is wrong, used or expired
    * @throws RateLimitError if the user has to wait or is locked: the code is not compared
    */
-  async check(userId: string, typed: string): Promise<AcceptedCode | null> {
+  async check(
+    userId: string,
+    typed: string,
+    { sentCodesIfEnrolled = true } = {},
+  ): Promise<AcceptedCode | null> {
     const user = await this.attempts.reserve(userId);
     if (!isPossibleAuthCode(typed)) return null;
     const code = normalizeAuthCode(typed);
     if (code.length === ONE_TIME_PASS_DIGITS)
       return await this.useOneTimePass(user, code);
-    return (
-      (await this.useTotp(user, code)) ?? (await this.sentCodes.use(user, code))
-    );
+    const byApp = await this.useTotp(user, code);
+    if (byApp) return byApp;
+    if (user.enrolled === 1 && !sentCodesIfEnrolled) return null;
+    return await this.sentCodes.use(user, code);
   }
 
   private async useTotp(

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { sql } from 'kysely';
+import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { DATABASE, type Database, type UserRow } from '../store/schema.js';
 import {
@@ -10,6 +11,13 @@ import { randomToken, sha256 } from '../store/random.js';
 
 /** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 100;
+
+/** A token that was redeemed. */
+export interface RedeemedToken {
+  user: UserRow;
+  /** Kind of the code that earned the token; `null` if an earlier version issued it. */
+  method: AuthMethod | null;
+}
 
 /** Tokens `gat…`: ezGAuth gives one to the browser, and the site exchanges it, once, for the user. */
 @Injectable()
@@ -24,16 +32,21 @@ export class Tokens {
    * Makes a token, in one statement that compares the user's epoch.
    *
    * @param epoch the user's epoch when their code was accepted
+   * @param method kind of that code
    * @returns `undefined` if the user was deleted or their epoch changed since
    */
-  async issue(userId: string, epoch: string): Promise<string | undefined> {
+  async issue(
+    userId: string,
+    epoch: string,
+    method: AuthMethod,
+  ): Promise<string | undefined> {
     const token = `gat${randomToken()}`;
     const now = this.now();
     const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
     await this.purge(now);
     const { numAffectedRows } = await sql`
-      insert into tokens (hash, user_id, epoch, expires_at)
-      select ${sha256(token)}, id, epoch, ${expiresAt}
+      insert into tokens (hash, user_id, epoch, expires_at, method)
+      select ${sha256(token)}, id, epoch, ${expiresAt}, ${method}
       from users where id = ${userId} and epoch = ${epoch}`.execute(this.db);
     return numAffectedRows === 1n ? token : undefined;
   }
@@ -55,10 +68,13 @@ export class Tokens {
   /**
    * Redeems a token by deleting it.
    *
-   * @returns its user; `undefined` if the token is unknown, used, expired, of an
+   * @returns its user and method; `undefined` if the token is unknown, used, expired, of an
    *   earlier epoch, or of another realm
    */
-  async redeem(realm: string, token: string): Promise<UserRow | undefined> {
+  async redeem(
+    realm: string,
+    token: string,
+  ): Promise<RedeemedToken | undefined> {
     return await this.db.transaction().execute(async (trx) => {
       const redeemed = await trx
         .deleteFrom('tokens')
@@ -74,16 +90,15 @@ export class Tokens {
               .where('users.realm', '=', realm),
           ),
         )
-        .returning('user_id')
+        .returning(['user_id', 'method'])
         .executeTakeFirst();
-      return (
-        redeemed &&
-        (await trx
-          .selectFrom('users')
-          .selectAll()
-          .where('id', '=', redeemed.user_id)
-          .executeTakeFirst())
-      );
+      if (!redeemed) return undefined;
+      const user = await trx
+        .selectFrom('users')
+        .selectAll()
+        .where('id', '=', redeemed.user_id)
+        .executeTakeFirstOrThrow();
+      return { user, method: redeemed.method || null };
     });
   }
 }

@@ -44,6 +44,10 @@ const NO_CODE = 'Enter the 6-digit code from your authenticator app.';
 const WRONG_CODE =
   'That code is wrong or has already been used. Wait for the app to show a new one, then enter it.';
 
+/** Added if the user is enrolled: the page cannot tell a sent code from a wrong one without using it up. */
+const NO_SENT_CODES =
+  'Codes sent by e-mail, SMS or phone call are not accepted here.';
+
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
 @Controller('v1')
@@ -118,7 +122,11 @@ export class PagesController {
     await this.replyEz(response, await this.userOf('ez', id, signature));
   }
 
-  /** Redirects to the realm's return URL with a token if the code is right. */
+  /**
+   * Redirects to the realm's return URL with a token if the code is right. A user
+   * who is enrolled needs their app or a one-time pass: otherwise access to the
+   * mailbox would be enough to pass for the second factor.
+   */
   @Post('ez/:id/:signature')
   @HttpCode(200)
   async confirm(
@@ -132,9 +140,9 @@ export class PagesController {
     const token =
       typeof checked === 'string'
         ? undefined
-        : await this.tokens.issue(user.id, checked.epoch);
+        : await this.tokens.issue(user.id, checked.epoch, checked.method);
     if (token === undefined) {
-      const problem = typeof checked === 'string' ? checked : WRONG_CODE;
+      const problem = typeof checked === 'string' ? checked : wrongCode(user);
       await this.replyEz(response, user, problem);
       return;
     }
@@ -161,7 +169,10 @@ export class PagesController {
     // Not counted as an attempt: what cannot be a code is no guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
-      return (await this.checks.check(user.id, code)) ?? WRONG_CODE;
+      const options = { sentCodesIfEnrolled: false };
+      return (
+        (await this.checks.check(user.id, code, options)) ?? wrongCode(user)
+      );
     } catch (error) {
       if (!(error instanceof RateLimitError)) throw error;
       return error.errorCode === 'user_locked'
@@ -224,6 +235,10 @@ export class PagesController {
   ): void {
     reply(this.adapterHost.httpAdapter, response, status, body, headers);
   }
+}
+
+function wrongCode({ enrolled }: UserRow): string {
+  return enrolled === 1 ? `${WRONG_CODE} ${NO_SENT_CODES}` : WRONG_CODE;
 }
 
 /** Changes with the secret and the name, which are what is drawn. */

@@ -3,14 +3,15 @@ import type {
   ServerSettings,
 } from '../settings/server.options.js';
 import { StartError } from '../settings/start-error.js';
-import { UserSecrets } from './user-secrets.js';
 import {
   createEncryptionKey,
   keyFileOf,
   readOrCreateKeyFile,
 } from './key-file.js';
 import { Keyring } from './keyring.js';
-import type { Database, UserRow } from './schema.js';
+import type { Database } from './database.js';
+import { FactorSecrets, type Owner } from './factor-secrets.js';
+import { reseal } from './reseal.js';
 
 /**
  * Makes the keyring from the options, or from the key file beside the SQLite file.
@@ -20,27 +21,36 @@ import type { Database, UserRow } from './schema.js';
 export async function createKeyring(
   options: GAuthifyServerOptions,
   settings: ServerSettings,
-  db: Database,
+  database: Database,
 ): Promise<Keyring> {
   try {
-    const user = await db
-      .selectFrom('users')
-      .selectAll()
+    const factor = await database.read
+      .selectFrom('factors')
+      .innerJoin('users', 'users.id', 'factors.user_id')
+      .select(['factors.id', 'user_id', 'kind', 'secret', 'realm', 'unique_id'])
+      .where('kind', '!=', 'recovery')
       .limit(1)
       .executeTakeFirst();
-    const keyring = new Keyring(keysOf(options, settings, !user));
-    if (user) checkKeys(keyring, user);
+    const keyring = new Keyring(keysOf(options, settings, !factor));
+    const secrets = new FactorSecrets(keyring);
+    if (factor) checkKeys(secrets, factor);
+    await reseal(database, keyring, secrets);
     return keyring;
   } catch (error) {
     // Nest calls no shutdown hooks for an application that never started.
-    await db.destroy();
+    await database.close();
     throw error;
   }
 }
 
-function checkKeys(keyring: Keyring, user: UserRow): void {
+function checkKeys(
+  secrets: FactorSecrets,
+  factor: Parameters<FactorSecrets['reseal']>[0] & Owner,
+): void {
   try {
-    new UserSecrets(keyring).totp(user);
+    // An old seal is opened, too.
+    if (secrets.reseal(factor, factor) === undefined)
+      secrets.open(factor, factor);
   } catch (error) {
     throw new StartError(
       'The database was encrypted with other keys than the ones given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database',

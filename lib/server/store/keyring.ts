@@ -84,6 +84,14 @@ export class Keyring {
     return `${this.newest.id}.${mac(this.newest, value)}`;
   }
 
+  /**
+   * Keyed hashes to find a value by, one per key, the newest first. Only a holder
+   * of the keys can make a row that is found.
+   */
+  lookups(value: string): [newest: string, ...older: string[]] {
+    return this.keys.map((key) => mac(key, value)) as [string, ...string[]];
+  }
+
   /** Whether `record` is a {@link hash} of `value`; in constant time. */
   matches(record: string, value: string): boolean {
     const [id, expected] = splitRecord(record);

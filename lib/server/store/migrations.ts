@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely, Migration } from 'kysely';
+import { type Kysely, type Migration, PostgresAdapter, sql } from 'kysely';
 import type { Schema } from './schema.js';
 
 /** Applied in the order of their names, each once. Never change a released one. */
@@ -146,6 +146,16 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0006_token_method': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('tokens')
+        .addColumn('method', 'varchar(8)', (column) =>
+          column.notNull().defaultTo(''),
+        )
+        .execute();
+    },
+  },
   '0007_factors': {
     async up(db: Kysely<unknown>): Promise<void> {
       await db.schema
@@ -173,7 +183,7 @@ export const MIGRATIONS: Record<string, Migration> = {
       // The secrets keep their seals; `reseal` renews them at start.
       await sql`insert into factors
         (id, user_id, kind, name, state, secret, algorithm, digits, period, counter, created_at, last_used_at)
-        select id, id, 'totp', null, case when enrolled = 1 then 'active' else 'pending' end,
+        select id, id, 'totp', null, case when last_step > 0 then 'active' else 'pending' end,
           totp_secret, 'SHA1', 6, 30, last_step, created_at,
           case when last_step > 0 then last_step * 30000 end
         from users`.execute(db);
@@ -188,13 +198,23 @@ export const MIGRATIONS: Record<string, Migration> = {
         'otp_counter',
       ])
         await db.schema.alterTable('users').dropColumn(column).execute();
-      // Pages by `unique_id` are in the order of its bytes, on every database.
+      for (const table of ['api_keys', 'tokens'])
+        await db.schema
+          .alterTable(table)
+          .addColumn('binding', 'text', (column) =>
+            column.notNull().defaultTo(''),
+          )
+          .execute();
       await db.schema
-        .alterTable('api_keys')
-        .addColumn('binding', 'text', (column) => column.notNull().defaultTo(''))
+        .createTable('seals')
+        .addColumn('name', 'varchar(16)', (column) => column.primaryKey())
+        .addColumn('proof', 'text', (column) => column.notNull())
         .execute();
-      // Tokens live for minutes; theirs were hashed without a key.
-      await db.schema.alterTable('tokens').dropColumn('hash').execute();
+      if (db.getExecutor().adapter instanceof PostgresAdapter)
+        // `users/?after=` pages in the order of the bytes, as on SQLite.
+        await sql`alter table users alter column unique_id type varchar(255) collate "C"`.execute(
+          db,
+        );
     },
   },
 };

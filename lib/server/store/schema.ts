@@ -1,4 +1,5 @@
 import type { Channel } from '../../contract/channel.js';
+import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 
 /** Times are milliseconds since 1970; a "sealed" value is encrypted by `Keyring`. */
 export interface UserRow {
@@ -62,9 +63,20 @@ export interface TokenRow {
   /** keyed hash */
   hash: string;
   user_id: string;
+  /** keyed hash of the token, its user and its epoch: a row moved to another user is no token */
+  binding: string;
   expires_at: number;
   /** the user's epoch when the token was issued; the token is valid for that epoch only */
   epoch: string;
+  /** kind of the code that earned the token; `''` if it was issued before there was this column */
+  method: AuthMethod | '';
+}
+
+/** Says, in a way that only a holder of the keys can, that no old seal is left. */
+export interface SealRow {
+  name: 'resealing' | 'sealed';
+  /** keyed hash of the name */
+  proof: string;
 }
 
 export interface SendRow {
@@ -106,6 +118,7 @@ export interface Schema {
   factors: FactorRow;
   sent_codes: SentCodeRow;
   tokens: TokenRow;
+  seals: SealRow;
   sends: SendRow;
   api_keys: ApiKeyRow;
   idempotency: IdempotencyRow;

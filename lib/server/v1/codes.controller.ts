@@ -65,8 +65,9 @@ export class CodesController {
   @HttpCode(200)
   @OnRepetition({ afterChange: noSuchToken })
   async userByToken(@Realm() realm: string, @Params() { token }: TokenDto) {
-    const user = await this.tokens.redeem(realm, token);
-    return user ? this.view.show(user) : noSuchToken();
+    const redeemed = await this.tokens.redeem(realm, token);
+    if (!redeemed) noSuchToken();
+    return { ...this.view.show(redeemed.user), method: redeemed.method };
   }
 
   @Post('email')

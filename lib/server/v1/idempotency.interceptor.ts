@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { from, lastValueFrom, type Observable } from 'rxjs';
+import { asText } from '../../contract/dto/from-wire.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
@@ -139,11 +140,11 @@ function userChanged(): never {
   );
 }
 
-/** As the handler will read it; its validation refuses anything but a string. */
-function uniqueIdOf({ gauthifyParams }: RawRequest): unknown {
-  return gauthifyParams instanceof ParameterError
-    ? undefined
-    : gauthifyParams?.unique_id;
+/** As the handler's DTO will read it; its validation refuses anything but a string. */
+function uniqueIdOf({ gauthifyParams: params }: RawRequest): unknown {
+  if (!params || params instanceof ParameterError) return undefined;
+  const { uniqueId, unique_id = uniqueId } = params;
+  return asText(unique_id);
 }
 
 function keyOf({ method, headers }: RawRequest): string | undefined {

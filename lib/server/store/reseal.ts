@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import { StartError } from '../settings/start-error.js';
+import type { Database, Queries } from './database.js';
+import type { FactorSecrets } from './factor-secrets.js';
+import type { Keyring } from './keyring.js';
+import type { SealRow } from './schema.js';
+import { apiKeyHashes, tokenHashes } from './stored-hashes.js';
+
+const ROWS_AT_ONCE = 200;
+
+/**
+ * Renews what 0.1.0 stored: secrets that were bound to a row, and hashes of API
+ * keys and tokens without a key. In steps, so that it goes on where it was
+ * interrupted.
+ *
+ * Then `seals` says that nothing old is left, and nothing old is accepted again:
+ * otherwise someone who can write to the database could insert an old record.
+ *
+ * @throws StartError if old records stand beside new ones without having been
+ *   left there by an interrupted run
+ */
+export async function reseal(
+  database: Database,
+  keyring: Keyring,
+  secrets: FactorSecrets,
+): Promise<void> {
+  if ((await begin(database, keyring)) === 'sealed') return;
+  while ((await resealFactors(database, secrets)) > 0);
+  await rehash(database, keyring);
+  await database.unit(({ db }) => setState(db, keyring, 'sealed'));
+}
+
+/** Says that resealing has begun, unless it has ended. */
+async function begin(
+  database: Database,
+  keyring: Keyring,
+): Promise<SealRow['name']> {
+  return await database.unit(async ({ db, dialect }) => {
+    // One instance at a time.
+    if (dialect === 'postgres') await sql`lock table seals`.execute(db);
+    const state = await stateOf(db, keyring);
+    if (state !== undefined) return state;
+    if (await hasNewSeals(db))
+      throw new StartError(
+        'The table "seals" of the database was altered: restore the database from a backup',
+      );
+    await setState(db, keyring, 'resealing');
+    return 'resealing';
+  });
+}
+
+const proofOf = (name: SealRow['name']) => `seals\n${name}`;
+
+async function stateOf(
+  db: Queries,
+  keyring: Keyring,
+): Promise<SealRow['name'] | undefined> {
+  const rows = await db.selectFrom('seals').selectAll().execute();
+  return rows.find(({ name, proof }) => keyring.matches(proof, proofOf(name)))
+    ?.name;
+}
+
+async function setState(
+  db: Queries,
+  keyring: Keyring,
+  name: SealRow['name'],
+): Promise<void> {
+  await db.deleteFrom('seals').execute();
+  await db
+    .insertInto('seals')
+    .values({ name, proof: keyring.hash(proofOf(name)) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+async function hasNewSeals(db: Queries): Promise<boolean> {
+  const factor = await db
+    .selectFrom('factors')
+    .select('id')
+    .where('secret', 'like', '2.%')
+    .limit(1)
+    .executeTakeFirst();
+  return factor !== undefined;
+}
+
+async function resealFactors(
+  database: Database,
+  secrets: FactorSecrets,
+): Promise<number> {
+  return await database.unit(async ({ db }) => {
+    const factors = await db
+      .selectFrom('factors')
+      .innerJoin('users', 'users.id', 'factors.user_id')
+      .select(['factors.id', 'user_id', 'kind', 'secret', 'realm', 'unique_id'])
+      .where('kind', '!=', 'recovery')
+      .where('secret', 'not like', '2.%')
+      .limit(ROWS_AT_ONCE)
+      .execute();
+    for (const factor of factors)
+      await db
+        .updateTable('factors')
+        .set({ secret: secrets.reseal(factor, factor) })
+        .where('id', '=', factor.id)
+        .execute();
+    return factors.length;
+  });
+}
+
+/** Rows with SHA-256 in hex, which is 64 characters long; a keyed hash has 43. */
+async function rehash(database: Database, keyring: Keyring): Promise<void> {
+  await database.unit(async ({ db }) => {
+    const keys = await db.selectFrom('api_keys').selectAll().execute();
+    for (const { hash, realm } of keys.filter(isOld))
+      await db
+        .updateTable('api_keys')
+        .set(apiKeyHashes(keyring, hash, realm))
+        .where('hash', '=', hash)
+        .execute();
+    const tokens = await db
+      .selectFrom('tokens')
+      .innerJoin('users', 'users.id', 'tokens.user_id')
+      .select(['hash', 'realm', 'unique_id', 'tokens.epoch', 'method'])
+      .execute();
+    for (const token of tokens.filter(isOld))
+      await db
+        .updateTable('tokens')
+        .set(tokenHashes(keyring, token.hash, token))
+        .where('hash', '=', token.hash)
+        .execute();
+  });
+}
+
+const isOld = ({ hash }: { hash: string }) => hash.length === 64;
