@@ -4,10 +4,11 @@ export const ERROR_CODES = {
   too_many_attempts:
     '402: too many wrong codes for this user; Retry-After says when the next is accepted',
   user_locked:
-    '402: the user is locked after too many wrong codes; reset_key unlocks',
+    '402: the user is locked after too many wrong codes; unlock or reset_key unlocks them',
   too_many_sends:
     '402: too many messages to this user or address; Retry-After says when the next may go',
   user_not_found: '404: no user with this unique_id',
+  factor_not_found: '404: the user has no such factor',
   token_not_found: '404: the token is unknown, used or expired',
   path_not_found: '404: there is nothing at this path, or not with this method',
   invalid_parameter:
@@ -22,6 +23,10 @@ export const ERROR_CODES = {
   user_exists: '409: a user with this unique_id exists already',
   user_enrolled:
     '409: the user is enrolled, and unless_enrolled was asked for; nothing is changed',
+  factor_needed:
+    '409: the user needs this factor; reset_key replaces the secret of the only authenticator app',
+  too_many_factors:
+    '409: the user has ten authenticator apps; delete one first',
   user_changed:
     '409: a repetition (Idempotency-Key) of a request that was carried out, but whose user was reset, changed or deleted since',
   delivery_failed:

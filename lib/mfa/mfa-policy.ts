@@ -9,11 +9,12 @@ export type MfaPolicy = RequireMfaOptions & { skip?: true };
 
 /**
  * How strong each kind of code is; more is stronger. A device that the user
- * holds is above an address or number: whoever reads the mailbox or takes over
+ * holds is above a list of codes, which can be copied, and that is above an
+ * address or number: whoever reads the mailbox or takes over
  * the number gets the code too [NIST SP 800-63B §5.1.3].
  */
 export const MFA_METHOD_STRENGTH: Readonly<Record<AuthMethod, number>> =
-  Object.freeze({ totp: 2, otp: 2, email: 1, sms: 1, voice: 1 });
+  Object.freeze({ totp: 3, otp: 3, recovery: 2, email: 1, sms: 1, voice: 1 });
 
 /** Every kind of code. */
 export const AUTH_METHODS = Object.freeze(

@@ -19,6 +19,7 @@ const CAPACITY = 10_000;
 const AMR: Record<AuthMethod, string> = {
   totp: 'otp',
   otp: 'otp',
+  recovery: 'otp',
   email: 'otp',
   sms: 'sms',
   voice: 'tel',

@@ -2,20 +2,28 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Channel } from '../contract/channel.js';
 import { ApiKeyGuard } from './v1/api-key.guard.js';
 import { ApiKeysService } from './realms/api-keys.service.js';
+import { Calls } from './v1/calls.js';
 import { CodesController } from './v1/codes.controller.js';
+import { FactorsController } from './v1/factors.controller.js';
 import { V1Compatibility } from './v1/v1-compatibility.js';
 import { ServiceController } from './v1/service.controller.js';
 import { UsersController } from './v1/users.controller.js';
 import { CLOCK } from './settings/clock.js';
 import { AttemptLimiter } from './factors/attempt-limiter.js';
+import { CheckDecision } from './factors/check-decision.js';
 import { CheckService } from './factors/check.service.js';
+import { FactorsService } from './factors/factors.service.js';
 import { SentCodes } from './factors/sent-codes.js';
 import { Tokens } from './factors/tokens.js';
 import { createKeyring } from './store/create-keyring.js';
 import { Keyring } from './store/keyring.js';
-import { DatabaseLifecycle, openDatabase } from './store/database.js';
-import { DATABASE } from './store/schema.js';
-import { UserSecrets } from './store/user-secrets.js';
+import {
+  DATABASE,
+  type Database,
+  DatabaseLifecycle,
+} from './store/database.js';
+import { FactorSecrets } from './store/factor-secrets.js';
+import { openDatabase } from './store/open-database.js';
 import { DeliveryService } from './delivery/delivery.service.js';
 import { Outbox } from './delivery/outbox.js';
 import { SendAllowance } from './delivery/send-allowance.js';
@@ -27,7 +35,11 @@ import {
   GAUTHIFY_SERVER_OPTIONS,
   type OPTIONS_TYPE,
 } from './gauthify-server.module-definition.js';
-import { IdempotencyStore } from './store/idempotency-store.js';
+import {
+  IDEMPOTENCY_SCOPE,
+  IdempotencyStore,
+  readScope,
+} from './store/idempotency-store.js';
 import { PagesController } from './pages/pages.controller.js';
 import { QrImages } from './pages/qr-images.js';
 import {
@@ -51,6 +63,7 @@ import { UsersService } from './users/users.service.js';
   controllers: [
     UsersController,
     CodesController,
+    FactorsController,
     ServiceController,
     PagesController,
   ],
@@ -76,6 +89,11 @@ import { UsersService } from './users/users.service.js';
       useFactory: createKeyring,
     },
     {
+      provide: IDEMPOTENCY_SCOPE,
+      inject: [DATABASE],
+      useFactory: (database: Database) => readScope(database),
+    },
+    {
       provide: SENDERS,
       inject: [GAUTHIFY_SERVER_OPTIONS, Outbox],
       // Without a sender of its own, a channel goes to the outbox.
@@ -93,7 +111,10 @@ import { UsersService } from './users/users.service.js';
     IdempotencyStore,
     ApiKeyGuard,
     ApiKeysService,
-    UserSecrets,
+    FactorSecrets,
+    FactorsService,
+    CheckDecision,
+    Calls,
     UsersService,
     UserView,
     Links,

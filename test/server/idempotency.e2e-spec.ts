@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/store/schema.js';
+import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { adapter, ADAPTERS, call, createUser } from '../helpers/api.js';
 
 describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
@@ -27,7 +27,7 @@ describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
   const rows = () =>
     server.app
       .get<Database>(DATABASE)
-      .selectFrom('idempotency')
+      .read.selectFrom('idempotency')
       .selectAll()
       .execute();
   const JANE = { unique_id: 'jane', display_name: 'Jane' };
@@ -120,7 +120,7 @@ describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
     const [row] = await rows();
     await server.app
       .get<Database>(DATABASE)
-      .insertInto('idempotency')
+      .read.insertInto('idempotency')
       .values(
         Array.from({ length: 1200 }, (_, i) => ({ ...row!, id: `old-${i}` })),
       )
@@ -146,7 +146,7 @@ describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
     await post('users/', JANE, 'key');
     await server.app
       .get<Database>(DATABASE)
-      .updateTable('idempotency')
+      .read.updateTable('idempotency')
       .set({ answer: null })
       .execute();
     const { status, body } = await post('users/', JANE, 'key');

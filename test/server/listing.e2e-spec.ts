@@ -13,8 +13,8 @@ import {
   jest,
 } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/store/schema.js';
-import { UserSecrets } from '../../lib/server/store/user-secrets.js';
+import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import { FactorsService } from '../../lib/server/factors/factors.service.js';
 import { UserView } from '../../lib/server/users/user-view.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { adapter, ADAPTERS, call } from '../helpers/api.js';
@@ -28,7 +28,8 @@ async function insertUsers(
   ids: string[],
   meta = '{"a":1}',
 ): Promise<void> {
-  const db: Database = server.app.get(DATABASE);
+  const { read: db }: Database = server.app.get(DATABASE);
+  const factors = server.app.get(FactorsService);
   const rowOf = (unique_id: string) => {
     const id = randomUUID();
     return {
@@ -42,14 +43,20 @@ async function insertUsers(
       meta,
       enrolled: 0,
       created_at: 1_700_000_000_000,
-      ...server.app.get(UserSecrets).create(id),
+      failures: 0,
+      next_attempt_at: 0,
+      wrong_codes_until: 0,
+      epoch: randomUUID(),
     };
   };
-  for (let start = 0; start < ids.length; start += 500)
+  for (let start = 0; start < ids.length; start += 500) {
+    const rows = ids.slice(start, start + 500).map(rowOf);
+    await db.insertInto('users').values(rows).execute();
     await db
-      .insertInto('users')
-      .values(ids.slice(start, start + 500).map(rowOf))
+      .insertInto('factors')
+      .values(rows.flatMap((row) => factors.newFirst(row)))
       .execute();
+  }
 }
 
 const idsTo = (count: number) =>
@@ -214,7 +221,8 @@ it.each([[{}], [{ after: '', pageSize: 1000 }]])(
     const users = server.app.get(UsersService);
     const seen: string[] = [];
     const deleted: string[] = [];
-    for await (const page of users.list('test', query)) {
+    const database: Database = server.app.get(DATABASE);
+    for await (const page of users.list(database.read, 'test', query)) {
       seen.push(...page.map(({ unique_id }) => unique_id));
       // Delete a listed and an unlisted user, and add one.
       const next = ids.find(
@@ -222,7 +230,7 @@ it.each([[{}], [{ after: '', pageSize: 1000 }]])(
       );
       for (const id of [page[0]!.unique_id, next])
         if (id !== undefined && ids.includes(id)) {
-          await users.delete('test', id);
+          await database.unit((unit) => users.delete(unit, 'test', id));
           deleted.push(id);
         }
       await insertUsers(server, [`new-${deleted.length}`]);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import BetterSqlite3 from 'better-sqlite3';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { openDatabase } from '../../lib/server/store/database.js';
+import { openDatabase } from '../../lib/server/store/open-database.js';
 import { call, createUser, ezToken } from '../helpers/api.js';
 
 let folder: string;
@@ -16,7 +16,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 it('leaves nothing behind of a migration that breaks off', async () => {
   const file = join(folder, 'gauthify.sqlite');
-  await (await openDatabase(`sqlite:${file}`)).destroy();
+  await (await openDatabase(`sqlite:${file}`)).close();
   // As the version before left it, and with something that breaks its second statement.
   const sqlite = new BetterSqlite3(file);
   sqlite.exec(`
@@ -37,9 +37,12 @@ it('leaves nothing behind of a migration that breaks off', async () => {
   sqlite.exec('drop trigger broken');
   const db = await openDatabase(`sqlite:${file}`);
   expect(
-    await db.selectFrom('users').select(['unique_id', 'enrolled']).execute(),
+    await db.read
+      .selectFrom('users')
+      .select(['unique_id', 'enrolled'])
+      .execute(),
   ).toEqual([{ unique_id: 'jane', enrolled: 1 }]);
-  await db.destroy();
+  await db.close();
   sqlite.close();
 });
 

@@ -3,7 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Tokens } from '../../lib/server/factors/tokens.js';
-import { DATABASE, type Database } from '../../lib/server/store/schema.js';
+import {
+  DATABASE,
+  type Database,
+  type Queries,
+} from '../../lib/server/store/database.js';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { adapter, ADAPTERS, call, wrongCode } from '../helpers/api.js';
 import { sendRaw } from '../helpers/raw-http.js';
@@ -58,10 +62,10 @@ function givenOf(client: string): Given {
 
 describe.each(ADAPTERS)('the published clients on %s', (name) => {
   let server: GAuthifyTestServer;
-  let db: Database;
+  let db: Queries;
   beforeAll(async () => {
     server = await GAuthifyTestServer.start({ adapter: await adapter(name) });
-    db = server.app.get(DATABASE);
+    ({ read: db } = server.app.get<Database>(DATABASE));
   });
   afterAll(() => server.close());
 
@@ -87,7 +91,12 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
       const outboxBefore = server.outbox.length;
       const token =
         called === 'get_user_by_token'
-          ? (await server.app.get(Tokens).issue(user!.id, user!.epoch, 'totp'))!
+          ? (await server.app.get<Database>(DATABASE).unit((unit) =>
+              server.app.get(Tokens).issue(unit, user!.id, {
+                epoch: user!.epoch,
+                method: 'totp',
+              }),
+            ))!
           : '';
       const answer = await sendRaw(
         server.accessPoint,

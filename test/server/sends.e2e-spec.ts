@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/store/schema.js';
+import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { call, createUser } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
@@ -190,7 +190,7 @@ describe('the messages of a day', () => {
     await send(jane, {}, 'sms');
     const rows = await server.app
       .get<Database>(DATABASE)
-      .selectFrom('sends')
+      .read.selectFrom('sends')
       .select('number')
       .execute();
     // Of the second message alone: one of each limit.

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { CheckService } from '../../lib/server/factors/check.service.js';
 import { Tokens } from '../../lib/server/factors/tokens.js';
-import { DATABASE, type Database } from '../../lib/server/store/schema.js';
-import { DeliveryService } from '../../lib/server/delivery/delivery.service.js';
+import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import type { AcceptedCode } from '../../lib/server/factors/attempt-limiter.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import {
   call,
@@ -21,15 +21,24 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** A user whose code was accepted just now, and the epoch of that moment. */
+const database = () => server.app.get<Database>(DATABASE);
+
+/** A user whose code was accepted just now. */
 async function accepted() {
   const user = await createUser(server, { email: 'old@example.com' });
-  const row = await server.app.get(UsersService).get('test', user.unique_id);
-  const { epoch } = (await server.app
+  const owner = { realm: 'test', unique_id: user.unique_id as string };
+  const outcome = await server.app
     .get(CheckService)
-    .check(row.id, user.otp as string))!;
-  return { row, epoch };
+    .check({ owner, code: user.otp as string });
+  const row = await server.app
+    .get(UsersService)
+    .get(database().read, 'test', owner.unique_id);
+  return { row, code: (outcome as { accepted: AcceptedCode }).accepted };
 }
+
+const issue = (userId: string, code: AcceptedCode) =>
+  database().unit((unit) => server.app.get(Tokens).issue(unit, userId, code));
+
 const update = (unique_id: string, params: Record<string, string>) =>
   call(server, 'PUT', `users/${unique_id}/`, params);
 
@@ -39,19 +48,20 @@ describe.each<[string, (unique_id: string) => Promise<unknown>]>([
   ['deleted', (id) => call(server, 'DELETE', `users/${id}/`)],
 ])('a user who is %s after their code was accepted', (_, change) => {
   it('gets no token', async () => {
-    const { row, epoch } = await accepted();
+    const { row, code } = await accepted();
     await change(row.unique_id);
-    const tokens = server.app.get(Tokens);
-    expect(await tokens.issue(row.id, epoch, 'otp')).toBeUndefined();
+    expect(await issue(row.id, code)).toBeUndefined();
   });
 
   it('cannot redeem one that was issued in between', async () => {
-    const { row, epoch } = await accepted();
-    const tokens = server.app.get(Tokens);
-    const token = await tokens.issue(row.id, epoch, 'otp');
+    const { row, code } = await accepted();
+    const token = await issue(row.id, code);
     expect(token).toMatch(/^gat[A-Z2-7]{32}$/);
     await change(row.unique_id);
-    expect(await tokens.redeem('test', token!)).toBeUndefined();
+    const redeemed = await database().unit((unit) =>
+      server.app.get(Tokens).redeem(unit, 'test', token!),
+    );
+    expect(redeemed).toBeUndefined();
   });
 });
 
@@ -126,30 +136,17 @@ describe('the ezGAuth page of a user with an authenticator app', () => {
 });
 
 it('forgets the expired tokens of all users', async () => {
-  const tokens = server.app.get(Tokens);
   for (let i = 0; i < 3; i++) {
-    const { row, epoch } = await accepted();
-    await tokens.issue(row.id, epoch, 'otp');
+    const { row, code } = await accepted();
+    await issue(row.id, code);
   }
   server.advance(301);
-  const { row, epoch } = await accepted();
-  await tokens.issue(row.id, epoch, 'otp');
+  const { row, code } = await accepted();
+  await issue(row.id, code);
   const rows = await server.app
     .get<Database>(DATABASE)
-    .selectFrom('tokens')
+    .read.selectFrom('tokens')
     .select('user_id')
     .execute();
   expect(rows).toEqual([{ user_id: row.id }]);
-});
-
-it('a message for a user who is deleted meanwhile is a 404, and not sent', async () => {
-  const { unique_id } = await createUser(server, { email: 'gone@example.com' });
-  const row = await server.app.get(UsersService).get('test', unique_id);
-  await call(server, 'DELETE', `users/${unique_id}/`);
-  await expect(
-    server.app.get(DeliveryService).send(row, 'email', undefined),
-  ).rejects.toMatchObject({ errorCode: 'user_not_found' });
-  expect(server.outbox.filter(({ to }) => to === 'gone@example.com')).toEqual(
-    [],
-  );
 });

@@ -2,9 +2,10 @@ import { WireName } from './wire-name.decorator.js';
 
 /**
  * Kind of code that was accepted: `totp` (authenticator app), `otp` (one-time
- * pass), or the channel a code was sent by.
+ * pass), `recovery` (recovery code), or the channel a code was sent by.
  */
-export type AuthMethod = 'totp' | 'otp' | 'email' | 'sms' | 'voice';
+export type AuthMethod =
+  'totp' | 'otp' | 'recovery' | 'email' | 'sms' | 'voice';
 
 /** `data` of `POST check/`. */
 export class CheckResult {

@@ -83,6 +83,10 @@ export class GAuthifyUser {
   @WireName('epoch')
   epoch?: string;
 
+  /** Recovery codes that were not used yet; `undefined` from the hosted service. */
+  @WireName('recovery_codes_left')
+  recoveryCodesLeft?: number;
+
   /**
    * Kind of the code that earned the token, in the answer to `getUserByToken`;
    * `null` if the server does not know it, `undefined` in every other answer and

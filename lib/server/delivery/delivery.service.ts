@@ -1,8 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { type IssuedCode, SentCodes } from '../factors/sent-codes.js';
+import type { Unit } from '../store/database.js';
 import type { UserRow } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
@@ -10,10 +10,11 @@ import {
 } from '../settings/server.options.js';
 import type { Channel } from '../../contract/channel.js';
 import { messageText } from './message-text.js';
-import { SendAllowance } from './send-allowance.js';
+import { type Allowed, SendAllowance } from './send-allowance.js';
 import {
   DeliveryUnknownError,
   SENDERS,
+  type Message,
   type Sender,
 } from '../settings/sender.interface.js';
 
@@ -26,7 +27,15 @@ const ADDRESS_COLUMN = {
 /** `errorCode` of a message that may or may not have been delivered. */
 export const DELIVERY_UNKNOWN = 'delivery_unknown';
 
-/** Sends codes to users. */
+/** A message with a new code, counted and ready to be handed over. */
+export interface PreparedMessage {
+  user: UserRow;
+  message: Message;
+  issued: IssuedCode;
+  allowed: Allowed;
+}
+
+/** Sends codes to users: prepared in one unit of work, handed over, and undone in another one if that failed. */
 @Injectable()
 export class DeliveryService {
   private readonly logger = new Logger(DeliveryService.name);
@@ -39,21 +48,19 @@ export class DeliveryService {
   ) {}
 
   /**
-   * Sends a new code.
+   * Makes a code and counts the message.
    *
+   * @param user locked in the same unit
    * @param address the destination; if there is none, the user's own
    * @throws ParameterError if there is no destination
    * @throws RateLimitError if a send limit is reached
-   * @throws NotFoundError if the user was deleted or reset, or their address changed, in the meantime
-   * @throws ServerError if the message could not be handed over; it then does not count against
-   *   the limits, except for the spacing, and the last code stays valid; unless it may have been
-   *   delivered ({@link DELIVERY_UNKNOWN})
    */
-  async send(
+  async prepare(
+    unit: Unit,
     user: UserRow,
     channel: Channel,
     address: string | null | undefined,
-  ): Promise<void> {
+  ): Promise<PreparedMessage> {
     const column = ADDRESS_COLUMN[channel];
     const to = address ?? user[column];
     if (!to)
@@ -61,34 +68,30 @@ export class DeliveryService {
         `${column} is missing, and the user has none on file`,
         { errorCode: 'no_address' },
       );
-    const allowed = await this.allowance.take(user, channel, to);
-    let issued: IssuedCode | undefined;
+    const allowed = await this.allowance.take(unit, user, channel, to);
+    const issued = await this.sentCodes.issue(unit, user, channel);
+    const { issuer, security } = this.settings;
+    const message = {
+      channel,
+      to,
+      ...messageText(channel, issuer, issued.code, security.sentCodeTtlSeconds),
+      realm: user.realm,
+      uniqueId: user.unique_id,
+    };
+    return { user, message, issued, allowed };
+  }
+
+  /**
+   * Hands a message over.
+   *
+   * @throws ServerError if that failed: {@link DELIVERY_UNKNOWN} if it may have been delivered all the same
+   */
+  async handOver({ message }: PreparedMessage): Promise<void> {
+    const { channel } = message;
     try {
-      issued = await this.sentCodes.issue(
-        user,
-        channel,
-        address ? undefined : column,
-      );
-      await this.senders[channel].send({
-        channel,
-        to,
-        ...messageText(
-          channel,
-          this.settings.issuer,
-          issued.code,
-          this.settings.security.sentCodeTtlSeconds,
-        ),
-        realm: user.realm,
-        uniqueId: user.unique_id,
-      });
+      await this.senders[channel].send(message);
     } catch (error) {
       const isUnknown = error instanceof DeliveryUnknownError;
-      if (!isUnknown) {
-        await issued?.withdraw();
-        await this.allowance.giveBack(allowed);
-      }
-      // Thrown before a sender was called.
-      if (error instanceof NotFoundError) throw error;
       // Only codes are logged: the error's message may hold the address.
       const { code, responseCode } = ((isUnknown ? error.cause : error) ??
         {}) as Record<string, unknown>;
@@ -103,5 +106,14 @@ export class DeliveryService {
         cause: error,
       });
     }
+  }
+
+  /** Undoes a message that was surely not delivered: it does not count, except for the spacing, and the last code is valid again. */
+  async undo(
+    unit: Unit,
+    { user, message, issued, allowed }: PreparedMessage,
+  ): Promise<void> {
+    await this.sentCodes.withdraw(unit, user.id, message.channel, issued);
+    await this.allowance.giveBack(unit, allowed);
   }
 }

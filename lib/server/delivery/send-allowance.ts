@@ -1,15 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { sql, type Transaction } from 'kysely';
+import { sql } from 'kysely';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { inSeconds } from '../factors/wait-text.js';
 import { Keyring } from '../store/keyring.js';
-import {
-  DATABASE,
-  type Database,
-  type Schema,
-  type UserRow,
-} from '../store/schema.js';
+import type { Queries, Unit } from '../store/database.js';
+import type { UserRow } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
@@ -38,7 +34,6 @@ interface Limit {
 @Injectable()
 export class SendAllowance {
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
@@ -51,35 +46,28 @@ export class SendAllowance {
    *
    * @throws RateLimitError if one of them is reached
    */
-  async take(user: UserRow, channel: Channel, to: string): Promise<Allowed> {
+  async take(
+    { db }: Unit,
+    user: UserRow,
+    channel: Channel,
+    to: string,
+  ): Promise<Allowed> {
     const limits = this.limits(user, channel, to);
-    // Read first: refusing costs no write.
-    await this.refuse(limits);
-    await this.forgetOld();
-    try {
-      return await this.db.transaction().execute(async (trx) => {
-        const allowed = [];
-        // Always in the same order, so that two transactions cannot deadlock.
-        for (const limit of limits)
-          allowed.push({
-            subject: limit.subject,
-            number: await this.takeOne(trx, limit),
-            isGivenBack: limit.isGivenBack,
-          });
-        return allowed.filter(({ isGivenBack }) => isGivenBack);
-      });
-    } catch (error) {
-      if (!(error instanceof UsedUp)) throw error;
-      // Another message was faster.
-      await this.refuse(limits);
-      throw tooMany(1);
+    await this.refuse(db, limits);
+    await this.forgetOld(db);
+    const allowed: Allowed[number][] = [];
+    // Always in the same order, so that two units cannot deadlock.
+    for (const limit of limits) {
+      const number = await this.takeOne(db, limit);
+      if (limit.isGivenBack) allowed.push({ subject: limit.subject, number });
     }
+    return allowed;
   }
 
   /** Uncounts a message that could not be delivered, except for the spacing. */
-  async giveBack(allowed: Allowed): Promise<void> {
+  async giveBack({ db }: Unit, allowed: Allowed): Promise<void> {
     for (const { subject, number } of allowed)
-      await this.db
+      await db
         .deleteFrom('sends')
         .where('subject', '=', subject)
         .where('number', '=', number)
@@ -123,12 +111,12 @@ export class SendAllowance {
     ];
   }
 
-  private async forgetOld(): Promise<void> {
+  private async forgetOld(db: Queries): Promise<void> {
     const longest = Math.max(
       DAY_MS,
       this.settings.security.sendWindowSeconds * 1000,
     );
-    await this.db
+    await db
       .deleteFrom('sends')
       .where('sent_at', '<=', this.now() - longest)
       .execute();
@@ -139,30 +127,31 @@ export class SendAllowance {
    * compute the same number, and the primary key admits one of them.
    */
   private async takeOne(
-    trx: Transaction<Schema>,
+    db: Queries,
     { subject, max, windowMs }: Limit,
   ): Promise<number> {
     const now = this.now();
     // Numbered over all rows, including those that are older than the window.
     const inserted = await sql<{ number: number }>`
       insert into sends (subject, number, sent_at)
-      select ${subject}, coalesce(max(number), 0) + 1, ${now}
+      select ${subject}, coalesce(max(number), 0) + 1, cast(${now} as bigint)
       from sends
       where subject = ${subject}
-      having coalesce(sum(case when sent_at > ${now - windowMs} then 1 else 0 end), 0) < ${max}
+      having coalesce(sum(case when sent_at > cast(${now - windowMs} as bigint) then 1 else 0 end), 0) < cast(${max} as integer)
       on conflict do nothing
-      returning number`.execute(trx);
+      returning number`.execute(db);
     const row = inserted.rows[0];
-    if (!row) throw new UsedUp();
+    // Another instance took the same number.
+    if (!row) throw tooMany(1);
     return row.number;
   }
 
   /** @throws RateLimitError with the time after which all limits allow another message */
-  private async refuse(limits: Limit[]): Promise<void> {
+  private async refuse(db: Queries, limits: Limit[]): Promise<void> {
     const now = this.now();
     let nextAt = now;
     for (const { subject, max, windowMs } of limits) {
-      const sent = await this.db
+      const sent = await db
         .selectFrom('sends')
         .select('sent_at')
         .where('subject', '=', subject)
@@ -176,9 +165,6 @@ export class SendAllowance {
     if (nextAt > now) throw tooMany(Math.ceil((nextAt - now) / 1000));
   }
 }
-
-/** Rolls the transaction back. */
-class UsedUp extends Error {}
 
 function tooMany(seconds: number): RateLimitError {
   return new RateLimitError(

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type RawBuilder, sql } from 'kysely';
 import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { DATABASE, type Database, type UserRow } from '../store/schema.js';
+import type { UserRow } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
@@ -21,13 +20,28 @@ export interface AcceptedCode {
 }
 
 /** The columns that decide whether a user may try a code. */
-type Standing = Pick<
+export type Standing = Pick<
   UserRow,
   'failures' | 'next_attempt_at' | 'wrong_codes_until'
 >;
 
-/** What a right code sets, in the statement that marks the code as used. */
-type Forgiveness = Record<keyof Standing, RawBuilder<number>>;
+/** The numbers that the statements of an attempt need. */
+export interface AttemptNumbers {
+  now: number;
+  /** failures from which on a user is locked */
+  lockAt: number;
+  /** attempts without a wait */
+  free: number;
+  /** the first wait, milliseconds; doubles with each failure */
+  delayMs: number;
+  /** doublings until the longest wait is reached */
+  doublings: number;
+  maxDelayMs: number;
+  /** how far one attempt moves `wrong_codes_until`, milliseconds */
+  shareMs: number;
+  /** how far ahead `wrong_codes_until` may be for another attempt, milliseconds */
+  aheadMs: number;
+}
 
 /**
  * Limits how often codes of a user can be guessed. The numbers are in
@@ -51,148 +65,56 @@ type Forgiveness = Record<keyof Standing, RawBuilder<number>>;
  */
 @Injectable()
 export class AttemptLimiter {
-  /** How far one attempt moves `wrong_codes_until`, milliseconds. */
-  private readonly shareMs: number;
-  /** How far ahead `wrong_codes_until` may be for another attempt, milliseconds. */
-  private readonly aheadMs: number;
+  private readonly numbers: Omit<AttemptNumbers, 'now'>;
 
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
-    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    @Inject(SERVER_SETTINGS) { security }: ServerSettings,
   ) {
-    const { maxWrongCodesPerDay } = settings.security;
+    const { maxWrongCodesPerDay } = security;
     const atOnce = Math.ceil(maxWrongCodesPerDay / 2);
     const overTheDay = Math.max(1, Math.floor(maxWrongCodesPerDay / 2));
-    this.shareMs = Math.ceil(DAY_MS / overTheDay);
-    this.aheadMs = (atOnce - 1) * this.shareMs;
+    const shareMs = Math.ceil(DAY_MS / overTheDay);
+    const { attemptDelaySeconds: delay, maxAttemptDelaySeconds: max } =
+      security;
+    this.numbers = {
+      lockAt: security.lockAfterAttempts,
+      free: security.freeAttempts,
+      delayMs: delay * 1000,
+      // Bounds the shift.
+      doublings: Math.max(0, Math.ceil(Math.log2(max / delay))),
+      maxDelayMs: max * 1000,
+      shareMs,
+      aheadMs: (atOnce - 1) * shareMs,
+    };
+  }
+
+  /** The numbers for an attempt now. */
+  atNow(): AttemptNumbers {
+    return { ...this.numbers, now: this.now() };
   }
 
   /**
-   * Counts one attempt of a user, in one statement.
-   *
-   * @returns the user after that
-   * @throws RateLimitError if the user has to wait or is locked; then nothing is written
-   * @throws NotFoundError if the user has been deleted
+   * Why an attempt of a user was not counted: they have to wait or are locked, or
+   * they do not exist.
    */
-  async reserve(userId: string): Promise<UserRow> {
-    // Read first: refusing a user who has to wait costs no write.
-    await this.refuseIfWaiting(userId);
-    const now = this.now();
-    const { lockAfterAttempts } = this.settings.security;
-    const user = await this.db
-      .updateTable('users')
-      .set((eb) => ({
-        failures: eb('failures', '+', 1),
-        next_attempt_at: this.nextAttemptAt(now),
-        wrong_codes_until: sql<number>`max(wrong_codes_until, ${now}) + ${this.shareMs}`,
-      }))
-      .where('id', '=', userId)
-      .where('failures', '<', lockAfterAttempts)
-      .where('next_attempt_at', '<=', now)
-      .where('wrong_codes_until', '<=', now + this.aheadMs)
-      .returningAll()
-      .executeTakeFirst();
-    if (user) return user;
-    // Another attempt was faster.
-    await this.refuseIfWaiting(userId);
-    throw this.tooMany(1);
-  }
-
-  /**
-   * Refuses a user who has to wait or is locked, without a write. Does nothing for
-   * a user who does not exist.
-   *
-   * @throws RateLimitError
-   */
-  async refuseWaiting(realm: string, uniqueId: unknown): Promise<void> {
-    // `check/` answers them itself, with `false`.
-    if (this.settings.whileLocked === 'false') return;
-    if (typeof uniqueId !== 'string') return;
-    const user = await this.standings()
-      .where('realm', '=', realm)
-      .where('unique_id', '=', uniqueId)
-      .executeTakeFirst();
-    if (user) this.refuse(user);
-  }
-
-  private standings() {
-    return this.db
-      .selectFrom('users')
-      .select(['failures', 'next_attempt_at', 'wrong_codes_until']);
-  }
-
-  private refuse({
-    failures,
-    next_attempt_at,
-    wrong_codes_until,
-  }: Standing): void {
-    const { lockAfterAttempts, maxAttemptDelaySeconds } =
-      this.settings.security;
-    if (failures >= lockAfterAttempts)
-      throw new RateLimitError(
-        'The user is locked after too many wrong codes: only reset_key unlocks them',
+  refusal(standing: Standing | undefined): RateLimitError | NotFoundError {
+    if (!standing)
+      return new NotFoundError('No such user', { errorCode: 'user_not_found' });
+    const { lockAt, aheadMs, maxDelayMs } = this.numbers;
+    if (standing.failures >= lockAt)
+      return new RateLimitError(
+        'The user is locked after too many wrong codes: only reset_key or unlock unlocks them',
         {
           errorCode: 'user_locked',
-          retryAfterSeconds: maxAttemptDelaySeconds,
+          retryAfterSeconds: maxDelayMs / 1000,
         },
       );
-    const nextAt = Math.max(next_attempt_at, wrong_codes_until - this.aheadMs);
-    const waitMs = nextAt - this.now();
-    if (waitMs > 0) throw this.tooMany(Math.ceil(waitMs / 1000));
-  }
-
-  /** What a right TOTP code or one-time pass sets. */
-  forgiveAll(): Forgiveness {
-    return {
-      failures: sql`0`,
-      next_attempt_at: sql`0`,
-      wrong_codes_until: this.withoutThis(),
-    };
-  }
-
-  /**
-   * What a right sent code sets.
-   *
-   * @param user the result of `reserve`
-   */
-  forgiveSent({ next_attempt_at }: Standing): Forgiveness {
-    return {
-      failures: sql`case when enrolled = 0 then 0 else max(failures - 1, 0) end`,
-      // Ends the wait that this attempt caused, not one that a later attempt caused.
-      next_attempt_at: sql`case when enrolled = 0 or next_attempt_at = ${next_attempt_at} then 0 else next_attempt_at end`,
-      wrong_codes_until: this.withoutThis(),
-    };
-  }
-
-  private withoutThis() {
-    return sql<number>`wrong_codes_until - ${this.shareMs}`;
-  }
-
-  private async refuseIfWaiting(userId: string): Promise<void> {
-    const user = await this.standings()
-      .where('id', '=', userId)
-      .executeTakeFirst();
-    if (!user)
-      throw new NotFoundError('No such user', { errorCode: 'user_not_found' });
-    this.refuse(user);
-  }
-
-  /** In SQL, so that it uses the count of the same statement. */
-  private nextAttemptAt(now: number) {
-    const {
-      freeAttempts,
-      attemptDelaySeconds: delay,
-      maxAttemptDelaySeconds: max,
-    } = this.settings.security;
-    // Doublings until the longest wait is reached: bounds the shift.
-    const doublings = Math.max(0, Math.ceil(Math.log2(max / delay)));
-    const over = sql`(failures + 1 - ${sql.lit(freeAttempts)})`;
-    return sql<number>`case
-      when ${over} < 0 then 0
-      when ${over} >= ${sql.lit(doublings)} then ${sql.lit(now + max * 1000)}
-      else ${sql.lit(now)} + (${sql.lit(delay * 1000)} << ${over})
-    end`;
+    const nextAt = Math.max(
+      standing.next_attempt_at,
+      standing.wrong_codes_until - aheadMs,
+    );
+    return this.tooMany(Math.max(1, Math.ceil((nextAt - this.now()) / 1000)));
   }
 
   private tooMany(seconds: number): RateLimitError {

@@ -1,103 +1,114 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { DATABASE, type Database } from '../store/database.js';
 import {
-  isPossibleAuthCode,
-  normalizeAuthCode,
-} from '../../contract/dto/auth-code.js';
-import { CLOCK, type Clock } from '../settings/clock.js';
-import { DATABASE, type Database, type UserRow } from '../store/schema.js';
-import {
-  SERVER_SETTINGS,
-  type ServerSettings,
-} from '../settings/server.options.js';
-import { UserSecrets } from '../store/user-secrets.js';
-import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
-import { matchTotp, ONE_TIME_PASS_DIGITS, oneTimePass } from './otp.js';
-import { constantTimeEqual } from '../store/random.js';
-import { SentCodes } from './sent-codes.js';
+  type Check,
+  CheckDecision,
+  type CheckOutcome,
+  KeyTaken,
+  type Settled,
+} from './check-decision.js';
+
+/** Checks that are decided in one unit of work at most. */
+const MAX_BATCH = 64;
+
+interface Waiting {
+  check: Check;
+  resolve: (outcome: CheckOutcome) => void;
+  reject: (error: unknown) => void;
+}
 
 /**
- * Decides "authenticated"; nothing else does.
- *
- * Every kind of code is accepted by a compare-and-set: the statement that marks
- * the code as used also tells whether it was still unused. Of any number of
- * requests with the same code, on any number of instances, one succeeds.
+ * Checks codes. Checks that wait at the same moment are decided together, in one
+ * unit of work, and the answers leave after its commit. While one batch commits,
+ * the next one gathers; a lone check waits for nobody.
  */
 @Injectable()
 export class CheckService {
+  private waiting: Waiting[] = [];
+  private running = 0;
+
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
-    @Inject(CLOCK) private readonly now: Clock,
-    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
-    private readonly secrets: UserSecrets,
-    private readonly attempts: AttemptLimiter,
-    private readonly sentCodes: SentCodes,
+    @Inject(DATABASE) private readonly database: Database,
+    private readonly decision: CheckDecision,
   ) {}
 
   /**
-   * Checks a code as the user typed it, and marks a right one as used.
+   * Checks a code, and marks a right one as used.
    *
-   * @param options.sentCodesIfEnrolled whether a code sent by e-mail, SMS or voice
-   *   is accepted from a user with an authenticator app; if not, it counts as wrong
-   *   and stays unused. @default true
-   * @returns `null` if the code is wrong, used or expired
    * @throws RateLimitError if the user has to wait or is locked: the code is not compared
+   * @throws NotFoundError if there is no such user
    */
-  async check(
-    userId: string,
-    typed: string,
-    { sentCodesIfEnrolled = true } = {},
-  ): Promise<AcceptedCode | null> {
-    const user = await this.attempts.reserve(userId);
-    if (!isPossibleAuthCode(typed)) return null;
-    const code = normalizeAuthCode(typed);
-    if (code.length === ONE_TIME_PASS_DIGITS)
-      return await this.useOneTimePass(user, code);
-    const byApp = await this.useTotp(user, code);
-    if (byApp) return byApp;
-    if (user.enrolled === 1 && !sentCodesIfEnrolled) return null;
-    return await this.sentCodes.use(user, code);
+  check(check: Check): Promise<CheckOutcome> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ check, resolve, reject });
+      if (this.running < this.database.parallelUnits) void this.run();
+    });
   }
 
-  private async useTotp(
-    user: UserRow,
-    code: string,
-  ): Promise<AcceptedCode | undefined> {
-    const step = matchTotp(
-      this.secrets.totp(user),
-      code,
-      this.now(),
-      this.settings.security.totpWindowSteps,
-    );
-    if (step === undefined) return undefined;
-    const row = await this.db
-      .updateTable('users')
-      .set({ last_step: step, enrolled: 1, ...this.attempts.forgiveAll() })
-      .where('id', '=', user.id)
-      .where('last_step', '<', step)
-      // `reset_key` may have replaced the secret since the comparison.
-      .where('totp_secret', '=', user.totp_secret)
-      .returning('epoch')
-      .executeTakeFirst();
-    return row && { method: 'totp', epoch: row.epoch };
+  private async run(): Promise<void> {
+    this.running += 1;
+    let batch: Waiting[] | undefined;
+    try {
+      const settled = await this.database.unit((unit) => {
+        // Taken when the unit begins: all that have arrived until then.
+        batch ??= this.take();
+        return this.decision.decide(
+          unit,
+          batch.map(({ check }) => check),
+        );
+      });
+      settle(batch!, settled);
+    } catch (error) {
+      await this.runEach(batch ?? this.take(), error);
+    } finally {
+      this.running -= 1;
+      if (this.waiting.length > 0) void this.run();
+    }
   }
 
-  private async useOneTimePass(
-    user: UserRow,
-    code: string,
-  ): Promise<AcceptedCode | null> {
-    const expected = oneTimePass(this.secrets.otp(user), user.otp_counter);
-    if (!constantTimeEqual(code, expected)) return null;
-    const row = await this.db
-      .updateTable('users')
-      .set({
-        otp_counter: user.otp_counter + 1,
-        ...this.attempts.forgiveAll(),
-      })
-      .where('id', '=', user.id)
-      .where('otp_counter', '=', user.otp_counter)
-      .where('otp_secret', '=', user.otp_secret)
-      .returning('epoch')
-      .executeTakeFirst();
-    return row ? { method: 'otp', epoch: row.epoch } : null;
+  /** The next batch: a user, or an Idempotency-Key, that occurs twice waits for the next one. */
+  private take(): Waiting[] {
+    const batch: Waiting[] = [];
+    const rest: Waiting[] = [];
+    const taken = new Set<string>();
+    for (const waiting of this.waiting) {
+      const { owner, once } = waiting.check;
+      const names = [`user ${owner.realm}\n${owner.unique_id}`];
+      if (once) names.push(`key ${once.request.id}`);
+      if (batch.length < MAX_BATCH && !names.some((name) => taken.has(name))) {
+        batch.push(waiting);
+        for (const name of names) taken.add(name);
+      } else rest.push(waiting);
+    }
+    this.waiting = rest;
+    return batch;
   }
+
+  /** After a failure of the whole batch: each alone, so that nobody pays for another's row. */
+  private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
+    for (const waiting of batch) {
+      if (batch.length === 1 && !(failure instanceof KeyTaken)) {
+        waiting.reject(failure);
+        return;
+      }
+      try {
+        settle(
+          [waiting],
+          await this.database.unit((unit) =>
+            this.decision.decide(unit, [waiting.check]),
+          ),
+        );
+      } catch (error) {
+        waiting.reject(error);
+      }
+    }
+  }
+}
+
+function settle(batch: Waiting[], settled: Settled[]): void {
+  batch.forEach(({ resolve, reject }, i) => {
+    const one = settled[i]!;
+    if ('error' in one) reject(one.error);
+    else resolve(one.outcome);
+  });
 }

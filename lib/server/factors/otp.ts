@@ -8,8 +8,20 @@ export const ONE_TIME_PASS_DIGITS = 8;
 /** Length of a TOTP step, seconds [RFC 6238 §4.1]. */
 export const STEP_SECONDS = 30;
 
-// Every authenticator app supports it; several ignore any other algorithm in the QR code.
-const ALGORITHM = 'SHA1';
+/** How a TOTP code is computed. */
+export interface TotpParameters {
+  algorithm: 'SHA1' | 'SHA256' | 'SHA512';
+  digits: number;
+  /** length of a step, seconds */
+  period: number;
+}
+
+/** Every authenticator app supports these; several ignore any others in the QR code. */
+export const TOTP_DEFAULTS: TotpParameters = {
+  algorithm: 'SHA1',
+  digits: CODE_DIGITS,
+  period: STEP_SECONDS,
+};
 
 /** Base32 without padding, as authenticator apps read it. */
 export function toBase32(secret: Buffer): string {
@@ -17,16 +29,20 @@ export function toBase32(secret: Buffer): string {
 }
 
 /** The TOTP step of a time in milliseconds. */
-export function stepAt(timeMs: number): number {
-  return Math.floor(timeMs / 1000 / STEP_SECONDS);
+export function stepAt(timeMs: number, period = STEP_SECONDS): number {
+  return Math.floor(timeMs / 1000 / period);
 }
 
 /** The TOTP code of a step [RFC 6238]. */
-export function totpCode(secret: Buffer, step: number): string {
+export function totpCode(
+  secret: Buffer,
+  step: number,
+  { algorithm, digits }: TotpParameters = TOTP_DEFAULTS,
+): string {
   return HOTP.generate({
     secret: new Secret({ buffer: arrayBuffer(secret) }),
-    algorithm: ALGORITHM,
-    digits: CODE_DIGITS,
+    algorithm,
+    digits,
     counter: step,
   });
 }
@@ -42,39 +58,45 @@ export function matchTotp(
   code: string,
   timeMs: number,
   window: number,
+  { algorithm, digits, period }: TotpParameters = TOTP_DEFAULTS,
 ): number | undefined {
   const delta = TOTP.validate({
     token: code,
     secret: new Secret({ buffer: arrayBuffer(secret) }),
-    algorithm: ALGORITHM,
-    digits: CODE_DIGITS,
-    period: STEP_SECONDS,
+    algorithm,
+    digits,
+    period,
     timestamp: timeMs,
     window,
   });
-  return delta === null ? undefined : stepAt(timeMs) + delta;
+  return delta === null ? undefined : stepAt(timeMs, period) + delta;
 }
 
 /** The one-time pass at a counter [RFC 4226]. */
 export function oneTimePass(secret: Buffer, counter: number): string {
   return HOTP.generate({
     secret: new Secret({ buffer: arrayBuffer(secret) }),
-    algorithm: ALGORITHM,
+    algorithm: 'SHA1',
     digits: ONE_TIME_PASS_DIGITS,
     counter,
   });
 }
 
 /**
- * The otpauth:// URI an authenticator app scans [Key URI Format]. Algorithm,
- * digits and period are the format's defaults and omitted: a shorter URI gives a
- * coarser QR code, which more cameras can read.
+ * The otpauth:// URI an authenticator app scans [Key URI Format]. Parameters that
+ * are the format's defaults are omitted: a shorter URI gives a coarser QR code,
+ * which more cameras can read.
  */
 export function otpauthUri(
   secret: Buffer,
   issuer: string,
   label: string,
+  { algorithm, digits, period }: TotpParameters = TOTP_DEFAULTS,
 ): string {
   const account = `${encodeURIComponent(issuer)}:${encodeURIComponent(label)}`;
-  return `otpauth://totp/${account}?secret=${toBase32(secret)}&issuer=${encodeURIComponent(issuer)}`;
+  let uri = `otpauth://totp/${account}?secret=${toBase32(secret)}&issuer=${encodeURIComponent(issuer)}`;
+  if (algorithm !== TOTP_DEFAULTS.algorithm) uri += `&algorithm=${algorithm}`;
+  if (digits !== TOTP_DEFAULTS.digits) uri += `&digits=${digits}`;
+  if (period !== TOTP_DEFAULTS.period) uri += `&period=${period}`;
+  return uri;
 }

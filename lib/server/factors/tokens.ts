@@ -1,21 +1,28 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { sql } from 'kysely';
 import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { DATABASE, type Database, type UserRow } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
+import type { Unit } from '../store/database.js';
+import { Keyring } from '../store/keyring.js';
 import { randomToken, sha256 } from '../store/random.js';
+import type { UserRow } from '../store/schema.js';
+import {
+  tokenBinding,
+  tokenHashes,
+  tokenLookup,
+} from '../store/stored-hashes.js';
+import type { AcceptedCode } from './attempt-limiter.js';
 
 /** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 100;
 
-/** A token that was redeemed. */
+/** What a token stood for. */
 export interface RedeemedToken {
   user: UserRow;
-  /** Kind of the code that earned the token; `null` if an earlier version issued it. */
+  /** Kind of code that earned the token; `null` for a token from before 0.2.0. */
   method: AuthMethod | null;
 }
 
@@ -23,37 +30,24 @@ export interface RedeemedToken {
 @Injectable()
 export class Tokens {
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly keyring: Keyring,
   ) {}
 
   /**
-   * Makes a token, in one statement that compares the user's epoch.
+   * Makes a token for a code that was just accepted.
    *
-   * @param epoch the user's epoch when their code was accepted
-   * @param method kind of that code
    * @returns `undefined` if the user was deleted or their epoch changed since
    */
   async issue(
+    { db }: Unit,
     userId: string,
-    epoch: string,
-    method: AuthMethod,
+    { epoch, method }: AcceptedCode,
   ): Promise<string | undefined> {
-    const token = `gat${randomToken()}`;
     const now = this.now();
-    const expiresAt = now + this.settings.security.tokenTtlSeconds * 1000;
-    await this.purge(now);
-    const { numAffectedRows } = await sql`
-      insert into tokens (hash, user_id, epoch, expires_at, method)
-      select ${sha256(token)}, id, epoch, ${expiresAt}, ${method}
-      from users where id = ${userId} and epoch = ${epoch}`.execute(this.db);
-    return numAffectedRows === 1n ? token : undefined;
-  }
-
-  /** Deletes expired tokens of all users: many are never redeemed. */
-  private async purge(now: number): Promise<void> {
-    await this.db
+    // Expired tokens of all users: many are never redeemed.
+    await db
       .deleteFrom('tokens')
       .where('hash', 'in', (eb) =>
         eb
@@ -63,6 +57,25 @@ export class Tokens {
           .limit(PURGE_ROWS),
       )
       .execute();
+    const user = await db
+      .selectFrom('users')
+      .select(['realm', 'unique_id', 'epoch'])
+      .where('id', '=', userId)
+      .where('epoch', '=', epoch)
+      .executeTakeFirst();
+    if (!user) return undefined;
+    const token = `gat${randomToken()}`;
+    await db
+      .insertInto('tokens')
+      .values({
+        ...tokenHashes(this.keyring, sha256(token), { ...user, method }),
+        user_id: userId,
+        epoch,
+        method,
+        expires_at: now + this.settings.security.tokenTtlSeconds * 1000,
+      })
+      .execute();
+    return token;
   }
 
   /**
@@ -72,33 +85,35 @@ export class Tokens {
    *   earlier epoch, or of another realm
    */
   async redeem(
+    { db }: Unit,
     realm: string,
     token: string,
   ): Promise<RedeemedToken | undefined> {
-    return await this.db.transaction().execute(async (trx) => {
-      const redeemed = await trx
-        .deleteFrom('tokens')
-        .where('hash', '=', sha256(token))
-        .where('expires_at', '>', this.now())
-        .where((eb) =>
-          eb.exists(
-            eb
-              .selectFrom('users')
-              .select('users.id')
-              .whereRef('users.id', '=', 'tokens.user_id')
-              .whereRef('users.epoch', '=', 'tokens.epoch')
-              .where('users.realm', '=', realm),
-          ),
-        )
-        .returning(['user_id', 'method'])
-        .executeTakeFirst();
-      if (!redeemed) return undefined;
-      const user = await trx
-        .selectFrom('users')
-        .selectAll()
-        .where('id', '=', redeemed.user_id)
-        .executeTakeFirstOrThrow();
-      return { user, method: redeemed.method || null };
-    });
+    const hash = sha256(token);
+    const found = await db
+      .selectFrom('tokens')
+      .innerJoin('users', 'users.id', 'tokens.user_id')
+      .select(['tokens.hash', 'binding', 'method', 'users.id', 'unique_id'])
+      .select('tokens.epoch')
+      .where('hash', 'in', this.keyring.lookups(tokenLookup(hash)))
+      .where('expires_at', '>', this.now())
+      .where('users.realm', '=', realm)
+      .whereRef('users.epoch', '=', 'tokens.epoch')
+      .executeTakeFirst();
+    if (!found) return undefined;
+    const owner = { ...found, realm };
+    if (!this.keyring.matches(found.binding, tokenBinding(hash, owner)))
+      return undefined;
+    const { numDeletedRows } = await db
+      .deleteFrom('tokens')
+      .where('hash', '=', found.hash)
+      .executeTakeFirst();
+    if (numDeletedRows !== 1n) return undefined;
+    const user = await db
+      .selectFrom('users')
+      .selectAll()
+      .where('id', '=', found.id)
+      .executeTakeFirstOrThrow();
+    return { user, method: (found.method || null) as AuthMethod | null };
   }
 }

@@ -18,7 +18,8 @@ import type { AcceptedCode } from '../factors/attempt-limiter.js';
 import { CheckService } from '../factors/check.service.js';
 import { inWords } from '../factors/wait-text.js';
 import { Tokens } from '../factors/tokens.js';
-import type { UserRow } from '../store/schema.js';
+import type { User } from '../factors/factors.service.js';
+import { DATABASE, type Database } from '../store/database.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
@@ -54,6 +55,7 @@ const NO_SENT_CODES =
 @UseFilters(PageFilter)
 export class PagesController {
   constructor(
+    @Inject(DATABASE) private readonly database: Database,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly users: UsersService,
     private readonly links: Links,
@@ -87,7 +89,7 @@ export class PagesController {
         ...headers,
       });
     const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    if (user.last_step > 0 && !this.settings.keepQrUrl) {
+    if (user.totp.counter > 0 && !this.settings.keepQrUrl) {
       this.qrImages.forget(drawingKey(user));
       const used = 'This QR code has been used, and is not shown again.';
       return answer(410, used, text);
@@ -95,7 +97,7 @@ export class PagesController {
     const image = await this.qrImages.get(
       'png',
       drawingKey(user),
-      () => this.view.enrolment(user).otpauth_uri,
+      () => this.view.enrolment(user, user.totp).otpauth_uri,
     );
     answer(200, new StreamableFile(image, { type: 'image/png' }), {});
   }
@@ -140,7 +142,9 @@ export class PagesController {
     const token =
       typeof checked === 'string'
         ? undefined
-        : await this.tokens.issue(user.id, checked.epoch, checked.method);
+        : await this.database.unit((unit) =>
+            this.tokens.issue(unit, user.id, checked),
+          );
     if (token === undefined) {
       const problem = typeof checked === 'string' ? checked : wrongCode(user);
       await this.replyEz(response, user, problem);
@@ -163,16 +167,19 @@ export class PagesController {
 
   /** The accepted code, or the sentence that says what is wrong. */
   private async check(
-    user: UserRow,
+    user: User,
     code: string | undefined,
   ): Promise<AcceptedCode | string> {
     // Not counted as an attempt: what cannot be a code is no guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
-      const options = { sentCodesIfEnrolled: false };
-      return (
-        (await this.checks.check(user.id, code, options)) ?? wrongCode(user)
-      );
+      const outcome = await this.checks.check({
+        owner: user,
+        code,
+        sentCodesIfEnrolled: false,
+      });
+      const accepted = 'accepted' in outcome ? outcome.accepted : null;
+      return accepted ?? wrongCode(user);
     } catch (error) {
       if (!(error instanceof RateLimitError)) throw error;
       return error.errorCode === 'user_locked'
@@ -185,8 +192,8 @@ export class PagesController {
     page: Page,
     id: string,
     signature: string,
-  ): Promise<UserRow> {
-    const user = await this.users.findById(id);
+  ): Promise<User> {
+    const user = await this.users.findById(this.database.read, id);
     if (!user || !this.links.allows(user, page, signature))
       throw new NotFoundException();
     return user;
@@ -194,7 +201,7 @@ export class PagesController {
 
   private async replyEz(
     response: unknown,
-    user: UserRow,
+    user: User,
     problem?: string,
   ): Promise<void> {
     const returnUrl = this.settings.returnUrls.get(user.realm);
@@ -207,13 +214,13 @@ export class PagesController {
     );
   }
 
-  private async contextOf(user: UserRow): Promise<EnrolmentContext> {
+  private async contextOf(user: User): Promise<EnrolmentContext> {
     // The secret is shown only until the first right code: a link that leaks later reveals nothing.
-    if (user.last_step > 0) {
+    if (user.totp.counter > 0) {
       if (!this.settings.keepQrUrl) this.qrImages.forget(drawingKey(user));
       return { ...this.nameOf(user), enrolment: undefined };
     }
-    const { key, otpauth_uri } = this.view.enrolment(user);
+    const { key, otpauth_uri } = this.view.enrolment(user, user.totp);
     const svg = await this.qrImages.get(
       'svg',
       drawingKey(user),
@@ -223,7 +230,7 @@ export class PagesController {
     return { ...this.nameOf(user), enrolment: { qrCode, key } };
   }
 
-  private nameOf({ display_name }: UserRow): PageContext {
+  private nameOf({ display_name }: User): PageContext {
     return { issuer: this.settings.issuer, displayName: display_name };
   }
 
@@ -237,11 +244,11 @@ export class PagesController {
   }
 }
 
-function wrongCode({ enrolled }: UserRow): string {
+function wrongCode({ enrolled }: User): string {
   return enrolled === 1 ? `${WRONG_CODE} ${NO_SENT_CODES}` : WRONG_CODE;
 }
 
 /** Changes with the secret and the name, which are what is drawn. */
-function drawingKey({ totp_secret, display_name }: UserRow): string {
-  return `${totp_secret}\n${display_name}`;
+function drawingKey({ totp, display_name }: User): string {
+  return `${totp.secret}\n${display_name}`;
 }

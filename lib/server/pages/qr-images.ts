@@ -1,9 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { toBuffer, toString } from 'qrcode';
 import { CLOCK, type Clock } from '../settings/clock.js';
+import { drawPng, drawSvg } from '../users/qr-code.js';
 
-/** Pixels: six per module, which a phone can scan from a screen at arm’s length. */
-const WIDTH = 240;
 /** How long an image is cached. Short, because it holds a secret. */
 const TTL_MS = 60_000;
 
@@ -58,7 +56,8 @@ export class QrImages {
     const [oldest] = this.drawings.keys();
     if (this.drawings.size >= this.capacity) this.drawings.delete(oldest!);
     const drawing: Drawing = {
-      image: kind === 'png' ? drawPng(content) : drawSvg(content),
+      image:
+        kind === 'png' ? drawPng(content) : drawSvg(content).then(Buffer.from),
       drawnAt: this.now(),
     };
     this.drawings.set(name, drawing);
@@ -68,13 +67,4 @@ export class QrImages {
     }, TTL_MS).unref();
     return drawing.image;
   }
-}
-
-async function drawPng(content: string): Promise<Buffer> {
-  return await toBuffer(content, { width: WIDTH });
-}
-
-/** Takes a fifth of the time of a PNG. */
-async function drawSvg(content: string): Promise<Buffer> {
-  return Buffer.from(await toString(content, { type: 'svg' }));
 }

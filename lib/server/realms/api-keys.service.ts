@@ -1,40 +1,51 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { constantTimeEqual, randomToken, sha256 } from '../store/random.js';
-import { DATABASE, type Database } from '../store/schema.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
+import { DATABASE, type Database } from '../store/database.js';
+import { Keyring } from '../store/keyring.js';
+import { constantTimeEqual, randomToken, sha256 } from '../store/random.js';
+import {
+  apiKeyBinding,
+  apiKeyHashes,
+  apiKeyLookup,
+} from '../store/stored-hashes.js';
+
+/** How long a key from the database is taken for valid without looking again: how late a revocation may act. */
+const CACHE_MS = 5_000;
+const CACHED_KEYS = 1_000;
 
 /** API keys, from the options and from the database. */
 @Injectable()
 export class ApiKeysService {
+  /** By SHA-256 of the key. Only keys that were found: an attacker cannot fill it. */
+  private readonly cache = new Map<string, { realm: string; until: number }>();
+
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
+    @Inject(DATABASE) private readonly database: Database,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly keyring: Keyring,
   ) {}
 
-  /** The realm of a key; `undefined` if the key is unknown. */
-  async realmOf(key: string): Promise<string | undefined> {
+  /** The realm of a key; `undefined` if the key is unknown. Synchronous for a key that was used in the last seconds. */
+  realmOf(key: string): string | undefined | Promise<string | undefined> {
     // Compares with all of them, so that the time reveals nothing.
     const configured = this.settings.apiKeys.filter((candidate) =>
       constantTimeEqual(candidate.key, key),
     )[0];
     if (configured) return configured.realm;
-    // Looked up by its hash: the time of the index search reveals nothing about the key.
-    const stored = await this.db
-      .selectFrom('api_keys')
-      .select('realm')
-      .where('hash', '=', sha256(key))
-      .executeTakeFirst();
-    return stored?.realm;
+    const hash = sha256(key);
+    const cached = this.cache.get(hash);
+    if (cached && cached.until > performance.now()) return cached.realm;
+    return this.find(hash);
   }
 
   /** The realms that have a key in the database. */
   async storedRealms(): Promise<string[]> {
-    const rows = await this.db
+    const rows = await this.database.read
       .selectFrom('api_keys')
       .select('realm')
       .distinct()
@@ -50,17 +61,43 @@ export class ApiKeysService {
    */
   async createFirst(): Promise<string | undefined> {
     if (this.settings.apiKeys.length > 0) return undefined;
-    const existing = await this.db
+    return await this.database.unit(async ({ db }) => {
+      const existing = await db
+        .selectFrom('api_keys')
+        .select('hash')
+        .limit(1)
+        .executeTakeFirst();
+      if (existing) return undefined;
+      const key = randomToken();
+      const realm = 'default';
+      await db
+        .insertInto('api_keys')
+        .values({
+          ...apiKeyHashes(this.keyring, sha256(key), realm),
+          realm,
+          created_at: this.now(),
+        })
+        .execute();
+      return key;
+    });
+  }
+
+  private async find(hash: string): Promise<string | undefined> {
+    // By a keyed hash: the time of the index search reveals nothing about the key.
+    const stored = await this.database.read
       .selectFrom('api_keys')
-      .select('hash')
-      .limit(1)
+      .select(['realm', 'binding'])
+      .where('hash', 'in', this.keyring.lookups(apiKeyLookup(hash)))
       .executeTakeFirst();
-    if (existing) return undefined;
-    const key = randomToken();
-    await this.db
-      .insertInto('api_keys')
-      .values({ hash: sha256(key), realm: 'default', created_at: this.now() })
-      .execute();
-    return key;
+    const isKey =
+      stored &&
+      this.keyring.matches(stored.binding, apiKeyBinding(hash, stored.realm));
+    this.cache.delete(hash);
+    if (!isKey) return undefined;
+    const [oldest] = this.cache.keys();
+    if (this.cache.size >= CACHED_KEYS) this.cache.delete(oldest!);
+    const until = performance.now() + CACHE_MS;
+    this.cache.set(hash, { realm: stored.realm, until });
+    return stored.realm;
   }
 }

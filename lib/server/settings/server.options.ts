@@ -6,7 +6,7 @@ import {
   type SecurityOptions,
 } from './security.options.js';
 import type { Sender } from './sender.interface.js';
-import { sqliteFile } from './sqlite-file.js';
+import { checkDatabaseUrl, isPostgres } from './database-url.js';
 import { StartError } from './start-error.js';
 
 /** Values of {@link GAuthifyServerOptions.whileLocked}. */
@@ -23,7 +23,9 @@ export interface RealmKey {
 /** Options of `GAuthifyServerModule`. */
 export interface GAuthifyServerOptions {
   /**
-   * Where users are stored: `sqlite:<file>` or `sqlite::memory:`.
+   * Where users are stored: `sqlite:<file>`, `sqlite::memory:`, or
+   * `postgres://<user>:<password>@<host>/<database>`, with `sslmode` and the other
+   * parameters of `pg`.
    *
    * @default `sqlite:gauthify.sqlite`
    */
@@ -44,7 +46,7 @@ export interface GAuthifyServerOptions {
    * Keys for the secrets in the database, newest first: the first one encrypts,
    * all of them decrypt.
    *
-   * @default a key file beside the SQLite file, created if there is none; a random key for a database in memory
+   * @default a key file beside the SQLite file, created if there is none; a random key for a database in memory; required with PostgreSQL
    */
   encryptionKeys?: EncryptionKey[] | undefined;
 
@@ -145,7 +147,11 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
   refuseUnknown(options.smtp ?? {}, ['url', 'from'], 'smtp');
   refuseUnknown(options.senders ?? {}, CHANNELS, 'senders');
   const database = options.database ?? 'sqlite:gauthify.sqlite';
-  sqliteFile(database);
+  checkDatabaseUrl(database);
+  if (isPostgres(database) && !options.encryptionKeys?.length)
+    throw new StartError(
+      `${NAMES.encryptionKeys} is missing: with PostgreSQL, all instances need the same keys, and no key file is made. Make one with: echo "k1:$(openssl rand -base64 32)"`,
+    );
   if (options.encryptionKeys)
     checkEncryptionKeys(options.encryptionKeys, NAMES.encryptionKeys);
   if (options.smtp) checkSmtp(options.smtp);

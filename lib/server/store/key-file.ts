@@ -5,10 +5,11 @@ import {
   parseEncryptionKeys,
 } from '../settings/encryption-keys.js';
 import { StartError } from '../settings/start-error.js';
-import { sqliteFile } from '../settings/sqlite-file.js';
+import { isPostgres, sqliteFile } from '../settings/database-url.js';
 
-/** The path of the key file of a `sqlite:` URL; `undefined` for a database in memory. */
+/** The path of the key file of a `sqlite:` URL; `undefined` for any other database. */
 export function keyFileOf(database: string): string | undefined {
+  if (isPostgres(database)) return undefined;
   const file = sqliteFile(database);
   return file === ':memory:' ? undefined : `${file}.key`;
 }

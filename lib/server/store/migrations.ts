@@ -107,11 +107,7 @@ export const MIGRATIONS: Record<string, Migration> = {
           column.notNull().defaultTo(0),
         )
         .execute();
-      await (db as Kysely<Pick<Schema, 'users'>>)
-        .updateTable('users')
-        .set({ enrolled: 1 })
-        .where('last_step', '>', 0)
-        .execute();
+      await sql`update users set enrolled = 1 where last_step > 0`.execute(db);
     },
   },
   '0004_epoch': {

@@ -46,7 +46,5 @@ export const NODE_SQLITE: SqliteDriver = {
 
 /** Node 22.13 cannot tell. No text of ours contains these words in quotes. */
 function returnsRows(sql: string): boolean {
-  return (
-    /^\s*(select|with|pragma)\b/i.test(sql) || /\breturning\b/i.test(sql)
-  );
+  return /^\s*(select|with|pragma)\b/i.test(sql) || /\breturning\b/i.test(sql);
 }

@@ -1,5 +1,5 @@
 import { Migrator } from 'kysely';
-import { sqliteFile } from '../settings/sqlite-file.js';
+import { isPostgres, sqliteFile } from '../settings/database-url.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
 import { MIGRATIONS } from './migrations.js';
@@ -12,7 +12,7 @@ import { SqliteDatabase } from './sqlite-database.js';
  * @throws StartError if it cannot be opened or migrated
  */
 export async function openDatabase(url: string): Promise<Database> {
-  if (!/^postgres(ql)?:\/\//.test(url))
+  if (!isPostgres(url))
     return await SqliteDatabase.open(sqliteFile(url), migrate);
   const { PostgresDatabase } = await loadPostgres();
   return await PostgresDatabase.open(url, migrate);

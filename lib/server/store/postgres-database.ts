@@ -124,7 +124,10 @@ function poolOf(url: string): pg.Pool {
       getTypeParser: ((id: number, format: 'text') =>
         id === pg.types.builtins.INT8 || id === pg.types.builtins.NUMERIC
           ? Number
-          : pg.types.getTypeParser(id, format)) as typeof pg.types.getTypeParser,
+          : pg.types.getTypeParser(
+              id,
+              format,
+            )) as typeof pg.types.getTypeParser,
     },
   });
   // A connection that breaks while idle is removed by the pool; while in use, its

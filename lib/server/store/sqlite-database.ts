@@ -94,7 +94,12 @@ export class SqliteDatabase implements Database {
       return new SqliteDatabase(description, writer, writer, undefined);
     const reader = new PreparingConnection(driver.open(file, true));
     reader.exec('pragma busy_timeout = 100');
-    return new SqliteDatabase(description, writer, reader, openLog(file, writer));
+    return new SqliteDatabase(
+      description,
+      writer,
+      reader,
+      openLog(file, writer),
+    );
   }
 
   unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result> {
@@ -112,7 +117,8 @@ export class SqliteDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    while (this.isRunning) await new Promise((resolve) => setImmediate(resolve));
+    while (this.isRunning)
+      await new Promise((resolve) => setImmediate(resolve));
     if (this.log !== undefined) closeSync(this.log);
     if (this.reader !== this.writer) this.reader.close();
     this.writer.close();
@@ -293,7 +299,10 @@ function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
 }
 
 /** Takes over the synchronization of the write-ahead log from SQLite, if there is one. */
-function openLog(file: string, writer: PreparingConnection): number | undefined {
+function openLog(
+  file: string,
+  writer: PreparingConnection,
+): number | undefined {
   const [mode] = writer.all('pragma journal_mode', []) as {
     journal_mode: string;
   }[];

@@ -31,8 +31,7 @@ export interface SqliteDriver {
  * @throws StartError if neither works
  */
 export async function loadSqliteDriver(): Promise<SqliteDriver> {
-  if (hasNodeSqlite())
-    return (await import('./node-sqlite.js')).NODE_SQLITE;
+  if (hasNodeSqlite()) return (await import('./node-sqlite.js')).NODE_SQLITE;
   try {
     return (await import('./better-sqlite3.js')).loadBetterSqlite3();
   } catch (error) {

@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { constantTimeEqual } from '../store/random.js';
-import type { UserRow } from '../store/schema.js';
+import type { User } from '../factors/factors.service.js';
 import { MOUNT_PATH } from '../settings/mount-path.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import { UserSecrets } from '../store/user-secrets.js';
+import { FactorSecrets } from '../store/factor-secrets.js';
 
 /** A page about one user. */
 export type Page = 'qr' | 'ez' | 'instructions';
@@ -26,18 +26,18 @@ export class Links {
   constructor(
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     @Inject(MOUNT_PATH) private readonly mountPath: string,
-    private readonly secrets: UserSecrets,
+    private readonly secrets: FactorSecrets,
     private readonly adapterHost: HttpAdapterHost,
   ) {}
 
   /** @param secret the user's TOTP secret, for callers that need several links and open it once */
-  url(user: UserRow, page: Page, secret: Buffer): string {
+  url(user: User, page: Page, secret: Buffer): string {
     const signature = sign(user, page, secret);
     return `${this.base()}${this.mountPath}/v1/${page}/${user.id}/${signature}`;
   }
 
-  allows(user: UserRow, page: Page, signature: string): boolean {
-    const secret = this.secrets.totp(user);
+  allows(user: User, page: Page, signature: string): boolean {
+    const secret = this.secrets.open(user.totp, user);
     return constantTimeEqual(sign(user, page, secret), signature);
   }
 
@@ -61,7 +61,7 @@ export class Links {
   }
 }
 
-function sign(user: UserRow, page: Page, secret: Buffer): string {
+function sign(user: User, page: Page, secret: Buffer): string {
   return createHmac('sha256', secret)
     .update(`page\n${page}\n${user.id}`)
     .digest('base64url');

@@ -4,22 +4,23 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import type { UserRow } from '../store/schema.js';
-import { UserSecrets } from '../store/user-secrets.js';
+import type { User } from '../factors/factors.service.js';
+import { FactorSecrets } from '../store/factor-secrets.js';
+import type { FactorRow, UserRow } from '../store/schema.js';
 import { Links } from './links.js';
 
 /** Shows users as the contract describes them. */
 @Injectable()
 export class UserView {
   constructor(
-    private readonly secrets: UserSecrets,
+    private readonly secrets: FactorSecrets,
     private readonly links: Links,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
   /** "The user" of the contract: every field, `null` if it has no value. */
-  show(user: UserRow): Record<string, unknown> {
-    const secret = this.secrets.totp(user);
+  show(user: User): Record<string, unknown> {
+    const secret = this.secrets.open(user.totp, user);
     return {
       unique_id: user.unique_id,
       display_name: user.display_name,
@@ -27,25 +28,49 @@ export class UserView {
       sms_number: user.sms_number,
       voice_number: user.voice_number,
       meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
-      ...this.enrolment(user, secret),
-      otp: oneTimePass(this.secrets.otp(user), user.otp_counter),
+      ...this.enrolment(user, user.totp, secret),
+      otp: oneTimePass(this.secrets.open(user.otp, user), user.otp.counter),
       qr_url: this.links.url(user, 'qr', secret),
       ez_url: this.links.url(user, 'ez', secret),
       instructions_url: this.links.url(user, 'instructions', secret),
       display_text: user.display_name,
       created_at: new Date(user.created_at).toISOString(),
       groups: [],
-      // The contract allows additional fields: `otpauth_uri` and these two.
+      // The contract allows additional fields: `otpauth_uri` and these.
       enrolled: user.enrolled === 1,
       epoch: user.epoch,
+      recovery_codes_left: user.recovery_codes_left,
     };
   }
 
   /** What an authenticator app needs: the key in base32, and as the URI of a QR code. */
-  enrolment(user: UserRow, secret = this.secrets.totp(user)) {
+  enrolment(
+    user: UserRow,
+    totp: FactorRow,
+    secret = this.secrets.open(totp, user),
+  ) {
     return {
       key: toBase32(secret),
-      otpauth_uri: otpauthUri(secret, this.settings.issuer, user.display_name),
+      otpauth_uri: otpauthUri(
+        secret,
+        this.settings.issuer,
+        user.display_name,
+        totp,
+      ),
+    };
+  }
+
+  /** A factor, without its secret. */
+  showFactor(factor: FactorRow): Record<string, unknown> {
+    const { id, kind, name, state, created_at, last_used_at } = factor;
+    return {
+      id,
+      kind,
+      name,
+      state,
+      created_at: new Date(created_at).toISOString(),
+      last_used_at:
+        last_used_at === null ? null : new Date(last_used_at).toISOString(),
     };
   }
 }

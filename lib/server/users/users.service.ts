@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { sql, type Updateable } from 'kysely';
 import type { CreateUserDto } from '../../contract/dto/create-user.dto.js';
 import type { ListUsersDto } from '../../contract/dto/list-users.dto.js';
 import { toE164 } from '../../contract/dto/phone-number.js';
@@ -8,9 +7,10 @@ import type { UpdateUserDto } from '../../contract/dto/update-user.dto.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { DATABASE, type Database, type UserRow } from '../store/schema.js';
+import { FactorsService, type User } from '../factors/factors.service.js';
+import type { Queries, Unit } from '../store/database.js';
+import type { UserRow } from '../store/schema.js';
 import type { Channel } from '../../contract/channel.js';
-import { UserSecrets } from '../store/user-secrets.js';
 
 const DEFAULT_PAGE_SIZE = 100;
 
@@ -21,18 +21,16 @@ const READ_AT_ONCE = 50;
 @Injectable()
 export class UsersService {
   constructor(
-    @Inject(DATABASE) private readonly db: Database,
     @Inject(CLOCK) private readonly now: Clock,
-    private readonly secrets: UserSecrets,
+    private readonly factors: FactorsService,
   ) {}
 
   /** @throws ConflictError if the `unique_id` exists in the realm */
-  async create(realm: string, user: CreateUserDto): Promise<UserRow> {
-    const id = randomUUID();
-    const row = await this.db
+  async create(unit: Unit, realm: string, user: CreateUserDto): Promise<User> {
+    const row = await unit.db
       .insertInto('users')
       .values({
-        id,
+        id: randomUUID(),
         realm,
         unique_id: user.uniqueId,
         display_name: user.displayName,
@@ -42,7 +40,7 @@ export class UsersService {
         meta: user.meta ? JSON.stringify(user.meta) : null,
         enrolled: 0,
         created_at: this.now(),
-        ...this.secrets.create(id),
+        ...newStanding(),
       })
       .onConflict((conflict) =>
         conflict.columns(['realm', 'unique_id']).doNothing(),
@@ -53,7 +51,7 @@ export class UsersService {
       throw new ConflictError('A user with this unique_id exists already', {
         errorCode: 'user_exists',
       });
-    return row;
+    return await this.factors.createFirst(unit, row);
   }
 
   /**
@@ -63,9 +61,10 @@ export class UsersService {
    * created and deleted.
    */
   async *list(
+    db: Queries,
     realm: string,
     { page, pageSize, after }: ListUsersDto,
-  ): AsyncGenerator<UserRow[], void> {
+  ): AsyncGenerator<User[], void> {
     const size = pageSize ?? DEFAULT_PAGE_SIZE;
     const isWhole =
       after === undefined && page === undefined && pageSize === undefined;
@@ -76,70 +75,61 @@ export class UsersService {
       const offset = last ? 0 : ((page ?? 1) - 1) * size;
       const users: UserRow[] =
         after === undefined
-          ? await this.oldestFirst(realm, last, limit, offset)
-          : await this.byUniqueId(realm, last?.unique_id ?? after, limit);
-      if (users.length > 0) yield users;
+          ? await oldestFirst(db, realm, last, limit, offset)
+          : await byUniqueId(db, realm, last?.unique_id ?? after, limit);
+      if (users.length > 0) yield await this.factors.ofUsers(db, users);
       if (users.length < limit) return;
       left -= users.length;
       last = users.at(-1);
     } while (left > 0);
   }
 
-  private oldestFirst(
-    realm: string,
-    last: UserRow | undefined,
-    limit: number,
-    offset: number,
-  ): Promise<UserRow[]> {
-    return this.inRealm(realm)
-      .$if(last !== undefined, (query) =>
-        query.where((eb) =>
-          eb(
-            eb.refTuple('created_at', 'id'),
-            '>',
-            eb.tuple(last!.created_at, last!.id),
-          ),
-        ),
-      )
-      .orderBy('created_at')
-      .orderBy('id')
-      .limit(limit)
-      .offset(offset)
-      .execute();
-  }
-
-  private inRealm(realm: string) {
-    return this.db.selectFrom('users').selectAll().where('realm', '=', realm);
-  }
-
-  private byUniqueId(
-    realm: string,
-    after: string,
-    limit: number,
-  ): Promise<UserRow[]> {
-    return this.inRealm(realm)
-      .where('unique_id', '>', after)
-      .orderBy('unique_id')
-      .limit(limit)
-      .execute();
-  }
-
   /** @throws NotFoundError */
-  async get(realm: string, uniqueId: string): Promise<UserRow> {
+  async get(db: Queries, realm: string, uniqueId: string): Promise<User> {
+    return await this.withFactors(
+      db,
+      found(
+        await inRealm(db, realm)
+          .where('unique_id', '=', uniqueId)
+          .executeTakeFirst(),
+      ),
+    );
+  }
+
+  /**
+   * A user who is about to be changed. Every unit that changes what belongs to a
+   * user locks the user first, so that two of them cannot deadlock. On SQLite, no
+   * two units run at the same time.
+   *
+   * @throws NotFoundError
+   */
+  async lock(
+    { db, dialect }: Unit,
+    realm: string,
+    uniqueId: string,
+  ): Promise<UserRow> {
     return found(
-      await this.inRealm(realm)
+      await inRealm(db, realm)
         .where('unique_id', '=', uniqueId)
+        .$if(dialect === 'postgres', (query) => query.forUpdate())
         .executeTakeFirst(),
     );
   }
 
   /** Finds a user of any realm by the id of the row: for pages, whose URL is signed. */
-  async findById(id: string): Promise<UserRow | undefined> {
-    return await this.db
+  async findById(db: Queries, id: string): Promise<User | undefined> {
+    const row = await db
       .selectFrom('users')
       .selectAll()
       .where('id', '=', id)
       .executeTakeFirst();
+    return row && (await this.withFactors(db, row));
+  }
+
+  /** A row with the factors of its user. */
+  async withFactors(db: Queries, row: UserRow): Promise<User> {
+    const [user] = await this.factors.ofUsers(db, [row]);
+    return user!;
   }
 
   /**
@@ -151,79 +141,127 @@ export class UsersService {
    * @throws ConflictError if the user is enrolled and `unlessEnrolled` is true
    */
   async update(
+    unit: Unit,
     realm: string,
     uniqueId: string,
     changes: UpdateUserDto,
-  ): Promise<UserRow> {
-    const { id } = await this.get(realm, uniqueId);
+  ): Promise<User> {
+    const { db } = unit;
+    const before = await this.lock(unit, realm, uniqueId);
+    const { id } = before;
     const { email, smsNumber, voiceNumber, resetKey } = changes;
-    const unlessEnrolled = resetKey === true && changes.unlessEnrolled === true;
+    if (resetKey && changes.unlessEnrolled && before.enrolled === 1)
+      throw new ConflictError('The user is enrolled', {
+        errorCode: 'user_enrolled',
+      });
+    const contacts = {
+      email,
+      sms_number: phone(smsNumber),
+      voice_number: phone(voiceNumber),
+    };
     const stale: Channel[] = resetKey ? ['email', 'sms', 'voice'] : [];
     if (email !== undefined) stale.push('email');
     if (smsNumber !== undefined) stale.push('sms');
     if (voiceNumber !== undefined) stale.push('voice');
-    return await this.db.transaction().execute(async (trx) => {
-      const row = await trx
-        .updateTable('users')
-        .set({
-          // An update needs a column: without a change, the id is set to itself.
-          id,
-          display_name: changes.displayName,
-          email,
-          sms_number: phone(smsNumber),
-          voice_number: phone(voiceNumber),
-          meta: changes.meta ? JSON.stringify(changes.meta) : changes.meta,
-          epoch: epochAfter({
-            email,
-            sms_number: phone(smsNumber),
-            voice_number: phone(voiceNumber),
-          }),
-          ...(resetKey ? this.secrets.create(id) : {}),
-          ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
-        })
-        .where('id', '=', id)
-        .$if(unlessEnrolled, (query) => query.where('enrolled', '=', 0))
-        .returningAll()
-        .executeTakeFirst();
-      if (!row && unlessEnrolled)
-        throw new ConflictError('The user is enrolled', {
-          errorCode: 'user_enrolled',
-        });
-      if (stale.length > 0)
-        await trx
-          .deleteFrom('sent_codes')
-          .where('user_id', '=', id)
-          .where('channel', 'in', stale)
-          .execute();
-      return found(row);
-    });
+    const row = await db
+      .updateTable('users')
+      .set({
+        // An update needs a column: without a change, the id is set to itself.
+        id,
+        display_name: changes.displayName,
+        meta: changes.meta ? JSON.stringify(changes.meta) : changes.meta,
+        ...contacts,
+        ...(differs(before, contacts) ? { epoch: randomUUID() } : {}),
+        ...(resetKey ? newStanding() : {}),
+        ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
+      })
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    if (stale.length > 0)
+      await db
+        .deleteFrom('sent_codes')
+        .where('user_id', '=', id)
+        .where('channel', 'in', stale)
+        .execute();
+    if (resetKey) await this.factors.resetFirst(unit, row);
+    return await this.withFactors(db, row);
+  }
+
+  /** Forgives all failures: the user need not wait. @throws NotFoundError */
+  async unlock(unit: Unit, realm: string, uniqueId: string): Promise<User> {
+    const { id } = await this.lock(unit, realm, uniqueId);
+    const row = await unit.db
+      .updateTable('users')
+      .set(NO_FAILURES)
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return await this.withFactors(unit.db, row);
   }
 
   /** @returns the user as they were. @throws NotFoundError */
-  async delete(realm: string, uniqueId: string): Promise<UserRow> {
-    return found(
-      await this.db
-        .deleteFrom('users')
-        .where('realm', '=', realm)
-        .where('unique_id', '=', uniqueId)
-        .returningAll()
-        .executeTakeFirst(),
-    );
+  async delete(unit: Unit, realm: string, uniqueId: string): Promise<User> {
+    const row = await this.lock(unit, realm, uniqueId);
+    const user = await this.withFactors(unit.db, row);
+    await unit.db.deleteFrom('users').where('id', '=', row.id).execute();
+    return user;
   }
 }
 
-/** A new epoch if an address or number changes; otherwise the current one. */
-function epochAfter(
-  given: Pick<Updateable<UserRow>, 'email' | 'sms_number' | 'voice_number'>,
-) {
-  const changes = Object.entries(given)
-    .filter(([, value]) => value !== undefined)
-    .map(
-      ([column, value]) => sql`${sql.ref(column)} is distinct from ${value}`,
-    );
-  return changes.length === 0
-    ? undefined
-    : sql<string>`case when ${sql.join(changes, sql` or `)} then ${randomUUID()} else epoch end`;
+const NO_FAILURES = { failures: 0, next_attempt_at: 0, wrong_codes_until: 0 };
+
+/** What a new key sets. */
+const newStanding = () => ({ ...NO_FAILURES, epoch: randomUUID() });
+
+/** Whether an address or number changes: what was proven with the old one no longer holds. */
+function differs(before: UserRow, contacts: Partial<Contacts>): boolean {
+  return (Object.keys(contacts) as (keyof Contacts)[]).some(
+    (name) => contacts[name] !== undefined && contacts[name] !== before[name],
+  );
+}
+
+type Contacts = Pick<UserRow, 'email' | 'sms_number' | 'voice_number'>;
+
+function oldestFirst(
+  db: Queries,
+  realm: string,
+  last: UserRow | undefined,
+  limit: number,
+  offset: number,
+): Promise<UserRow[]> {
+  return inRealm(db, realm)
+    .$if(last !== undefined, (query) =>
+      query.where((eb) =>
+        eb(
+          eb.refTuple('created_at', 'id'),
+          '>',
+          eb.tuple(last!.created_at, last!.id),
+        ),
+      ),
+    )
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .offset(offset)
+    .execute();
+}
+
+function inRealm(db: Queries, realm: string) {
+  return db.selectFrom('users').selectAll().where('realm', '=', realm);
+}
+
+function byUniqueId(
+  db: Queries,
+  realm: string,
+  after: string,
+  limit: number,
+): Promise<UserRow[]> {
+  return inRealm(db, realm)
+    .where('unique_id', '>', after)
+    .orderBy('unique_id')
+    .limit(limit)
+    .execute();
 }
 
 function phone(number: string | null | undefined): string | null | undefined {

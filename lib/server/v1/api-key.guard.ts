@@ -1,33 +1,44 @@
 import {
   type CanActivate,
-  createParamDecorator,
   type ExecutionContext,
+  Inject,
   Injectable,
 } from '@nestjs/common';
 import { ApiKeyError } from '../../contract/errors/api-key.error.js';
 import { ApiKeysService } from '../realms/api-keys.service.js';
-import { queryOf, rawRequest, type RawRequest } from './raw-request.js';
+import { IDEMPOTENCY_SCOPE } from '../store/idempotency-store.js';
+import {
+  queryOf,
+  rawRequest,
+  type RawRequest,
+  rawResponse,
+} from './raw-request.js';
 
 /** Requires an API key, and notes its realm on the request. */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {
-  constructor(private readonly apiKeys: ApiKeysService) {}
+  constructor(
+    private readonly apiKeys: ApiKeysService,
+    @Inject(IDEMPOTENCY_SCOPE) private readonly scope: string,
+  ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const request = rawRequest(context);
+    const response = rawResponse(context);
+    // The answers hold secrets and usable codes.
+    response.setHeader('Cache-Control', 'no-store');
     const key = apiKeyOf(request);
-    const realm = key && (await this.apiKeys.realmOf(key));
-    if (!realm) throw new ApiKeyError(problemOf(request, key));
-    request.gauthifyRealm = realm;
-    return true;
+    const admit = (realm: string | undefined) => {
+      if (!realm) throw new ApiKeyError(problemOf(request, key));
+      request.gauthifyRealm = realm;
+      // On every answer, so that a client knows the scope before it relies on it.
+      response.setHeader('Idempotency-Scope', this.scope);
+      return true;
+    };
+    const realm = key === undefined ? undefined : this.apiKeys.realmOf(key);
+    return realm instanceof Promise ? realm.then(admit) : admit(realm);
   }
 }
-
-/** The realm of the API key that the request carries. */
-export const Realm = createParamDecorator(
-  (_: unknown, context: ExecutionContext): string =>
-    rawRequest(context).gauthifyRealm!,
-);
 
 function problemOf({ headers }: RawRequest, key: string | undefined): string {
   if (key) return 'Unknown or revoked API key';

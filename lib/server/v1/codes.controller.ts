@@ -1,25 +1,30 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import type { Channel } from '../../contract/channel.js';
 import { CheckAuthDto } from '../../contract/dto/check-auth.dto.js';
+import { toE164 } from '../../contract/dto/phone-number.js';
 import { SendEmailDto } from '../../contract/dto/send-email.dto.js';
 import { SendSmsDto } from '../../contract/dto/send-sms.dto.js';
 import { SendVoiceDto } from '../../contract/dto/send-voice.dto.js';
-import { toE164 } from '../../contract/dto/phone-number.js';
 import { TokenDto } from '../../contract/dto/token.dto.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
+import { ServerError } from '../../contract/errors/server.error.js';
+import {
+  DELIVERY_UNKNOWN,
+  DeliveryService,
+} from '../delivery/delivery.service.js';
+import type { AcceptedCode } from '../factors/attempt-limiter.js';
 import { CheckService } from '../factors/check.service.js';
 import { Tokens } from '../factors/tokens.js';
-import type { Channel } from '../../contract/channel.js';
-import { DeliveryService } from '../delivery/delivery.service.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
-import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
-import { OnRepetition } from './idempotency.interceptor.js';
+import { type Call, CurrentCall } from './call.decorator.js';
+import { Calls } from './calls.js';
 import { Params } from './params.decorator.js';
 
 /** `check/`, `token/`, `email/`, `sms/` and `voice/` of the contract. */
@@ -27,6 +32,7 @@ import { Params } from './params.decorator.js';
 @Controller('v1')
 export class CodesController {
   constructor(
+    private readonly calls: Calls,
     private readonly users: UsersService,
     private readonly view: UserView,
     private readonly checks: CheckService,
@@ -37,81 +43,100 @@ export class CodesController {
 
   @Post('check')
   @HttpCode(200)
-  @OnRepetition({
-    triesCode: true,
-    // The answer to a used code.
-    afterChange: ({ unique_id }) => ({
-      unique_id,
-      authenticated: false,
-      method: null,
-    }),
-  })
   async check(
-    @Realm() realm: string,
+    @CurrentCall() { realm, keyed }: Call,
     // Two forks of the old clients call it `otp`.
     @Params({ otp: 'auth_code' }) params: CheckAuthDto,
   ) {
-    const user = await this.users.get(realm, params.uniqueId);
-    const accepted = await this.accept(user.id, params.authCode);
-    return {
-      unique_id: user.unique_id,
+    const { uniqueId: unique_id, authCode: code } = params;
+    const answerTo = (accepted: AcceptedCode | null) => ({
+      unique_id,
       authenticated: accepted !== null,
       method: accepted?.method ?? null,
       ...(accepted && { epoch: accepted.epoch }),
+    });
+    const check = {
+      owner: { realm, unique_id },
+      code,
+      ...(keyed && { once: { request: keyed, answerTo } }),
     };
-  }
-
-  @Post('token')
-  @HttpCode(200)
-  @OnRepetition({ afterChange: noSuchToken })
-  async userByToken(@Realm() realm: string, @Params() { token }: TokenDto) {
-    const redeemed = await this.tokens.redeem(realm, token);
-    if (!redeemed) noSuchToken();
-    return { ...this.view.show(redeemed.user), method: redeemed.method };
-  }
-
-  @Post('email')
-  @HttpCode(200)
-  sendEmail(@Realm() realm: string, @Params() params: SendEmailDto) {
-    return this.send(realm, params.uniqueId, 'email', params.email);
-  }
-
-  @Post('sms')
-  @HttpCode(200)
-  sendSms(@Realm() realm: string, @Params() params: SendSmsDto) {
-    const number = params.smsNumber && toE164(params.smsNumber);
-    return this.send(realm, params.uniqueId, 'sms', number);
-  }
-
-  @Post('voice')
-  @HttpCode(200)
-  sendVoice(@Realm() realm: string, @Params() params: SendVoiceDto) {
-    const number = params.voiceNumber && toE164(params.voiceNumber);
-    return this.send(realm, params.uniqueId, 'voice', number);
-  }
-
-  private async accept(userId: string, code: string) {
     try {
-      return await this.checks.check(userId, code);
+      const outcome = await this.calls.untilAnswered(() =>
+        this.checks.check(check),
+      );
+      return 'accepted' in outcome
+        ? this.calls.answer(answerTo(outcome.accepted))
+        : // After a change of the user: the answer to a used code.
+          await this.calls.repeat(realm, outcome.stored, () => answerTo(null));
     } catch (error) {
-      if (
+      const isAnswered =
         error instanceof RateLimitError &&
-        this.settings.whileLocked === 'false'
-      )
-        return null;
+        this.settings.whileLocked === 'false';
+      if (isAnswered) return this.calls.answer(answerTo(null));
       throw error;
     }
   }
 
-  private async send(
-    realm: string,
+  @Post('token')
+  @HttpCode(200)
+  async userByToken(
+    @CurrentCall() call: Call,
+    @Params() { token }: TokenDto,
+  ): Promise<object> {
+    return await this.calls.once(
+      call,
+      async (unit) => {
+        const redeemed = await this.tokens.redeem(unit, call.realm, token);
+        if (!redeemed) return noSuchToken();
+        const { user, method } = redeemed;
+        return {
+          ...this.view.show(await this.users.withFactors(unit.db, user)),
+          method,
+        };
+      },
+      noSuchToken,
+    );
+  }
+
+  @Post('email')
+  @HttpCode(200)
+  sendEmail(@CurrentCall() call: Call, @Params() params: SendEmailDto) {
+    return this.send(call, params.uniqueId, 'email', params.email);
+  }
+
+  @Post('sms')
+  @HttpCode(200)
+  sendSms(@CurrentCall() call: Call, @Params() params: SendSmsDto) {
+    const number = params.smsNumber && toE164(params.smsNumber);
+    return this.send(call, params.uniqueId, 'sms', number);
+  }
+
+  @Post('voice')
+  @HttpCode(200)
+  sendVoice(@CurrentCall() call: Call, @Params() params: SendVoiceDto) {
+    const number = params.voiceNumber && toE164(params.voiceNumber);
+    return this.send(call, params.uniqueId, 'voice', number);
+  }
+
+  private send(
+    call: Call,
     uniqueId: string,
     channel: Channel,
     address: string | null | undefined,
-  ) {
-    const user = await this.users.get(realm, uniqueId);
-    await this.delivery.send(user, channel, address);
-    return this.view.show(user);
+  ): Promise<object> {
+    const { delivery, users } = this;
+    return this.calls.send(call, {
+      prepare: async (unit) => {
+        const row = await users.lock(unit, call.realm, uniqueId);
+        const prepared = await delivery.prepare(unit, row, channel, address);
+        return { prepared, user: await users.withFactors(unit.db, row) };
+      },
+      handOver: ({ prepared }) => delivery.handOver(prepared),
+      undo: (unit, { prepared }) => delivery.undo(unit, prepared),
+      isUnknown: (error) =>
+        error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN,
+      answerTo: ({ user }) => this.view.show(user),
+    });
   }
 }
 

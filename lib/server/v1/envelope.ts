@@ -1,25 +1,20 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import {
   type ArgumentsHost,
-  type CallHandler,
   Catch,
   type ExceptionFilter,
-  type ExecutionContext,
   HttpException,
   Inject,
-  Injectable,
   Logger,
-  type NestInterceptor,
   type StreamableFile,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { map, type Observable } from 'rxjs';
 import type { ErrorCode } from '../../contract/error-codes.js';
 import { isGAuthifyError } from '../../contract/errors/gauthify.error.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
-import { PagedList } from './paged-list.js';
-import { rawResponse } from './raw-request.js';
+import type { PagedList } from './paged-list.js';
 
 const logger = new Logger('GAuthifyServer');
 
@@ -41,36 +36,19 @@ interface FailureEnvelope extends Stamp {
   http_status: number;
 }
 
-/** Wraps what a handler returns in the contract's envelope. */
-@Injectable()
-export class EnvelopeInterceptor implements NestInterceptor {
-  constructor(
-    private readonly adapterHost: HttpAdapterHost,
-    @Inject(CLOCK) private readonly now: Clock,
-  ) {}
+/** Wraps what a call answers in the contract's envelope. */
+export function success(data: unknown, timeMs: number): SuccessEnvelope {
+  return { data, ...stamp(timeMs) };
+}
 
-  intercept(
-    context: ExecutionContext,
-    next: CallHandler<unknown>,
-  ): Observable<SuccessEnvelope | StreamableFile> {
-    const response: object = context.switchToHttp().getResponse();
-    // The answers hold secrets and usable codes.
-    this.adapterHost.httpAdapter.setHeader(
-      response,
-      'Cache-Control',
-      'no-store',
-    );
-    return next.handle().pipe(
-      map((data) => {
-        const rest = stamp(this.now());
-        return data instanceof PagedList
-          ? data.stream(rawResponse(context), rest, (error) =>
-              logError(rest, error),
-            )
-          : { data, ...rest };
-      }),
-    );
-  }
+/** A list in the contract's envelope, written page by page. */
+export function streamed(
+  list: PagedList,
+  response: ServerResponse,
+  timeMs: number,
+): StreamableFile {
+  const rest = stamp(timeMs);
+  return list.stream(response, rest, (error) => logError(rest, error));
 }
 
 /** Answers every error of the API with the contract's envelope. */
@@ -121,7 +99,7 @@ export function failure(error: unknown, timeMs: number): FailureEnvelope {
 
 function stamp(timeMs: number): Stamp {
   return {
-    request_id: randomBytes(16).toString('hex'),
+    request_id: randomUUID().replaceAll('-', ''),
     server_time: new Date(timeMs).toISOString(),
   };
 }

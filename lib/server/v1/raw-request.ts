@@ -14,20 +14,22 @@ export interface RawRequest extends IncomingMessage {
   gauthifyIdProblem?: ParameterError;
 }
 
-/** Node's request, below that of Express or Fastify. */
-export function rawRequest(context: ExecutionContext): RawRequest {
-  const request = context
-    .switchToHttp()
-    .getRequest<RawRequest & { raw?: RawRequest }>();
-  return request.raw ?? request;
+/** A request or response of Express, which is Node's, or of Fastify, which holds Node's. */
+export type WithRaw<T> = T & { raw?: T };
+
+/** Node's request or response, below that of Express or Fastify. */
+export function rawOf<T>(one: WithRaw<T>): T {
+  return one.raw ?? one;
 }
 
-/** Node's response, below that of Express or Fastify. */
+/** Node's request. */
+export function rawRequest(context: ExecutionContext): RawRequest {
+  return rawOf(context.switchToHttp().getRequest<WithRaw<RawRequest>>());
+}
+
+/** Node's response. */
 export function rawResponse(context: ExecutionContext): ServerResponse {
-  const response = context
-    .switchToHttp()
-    .getResponse<ServerResponse & { raw?: ServerResponse }>();
-  return response.raw ?? response;
+  return rawOf(context.switchToHttp().getResponse<WithRaw<ServerResponse>>());
 }
 
 /** The query string of a request: all that follows the first `?`. */

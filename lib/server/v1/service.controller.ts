@@ -1,19 +1,23 @@
 import { Controller, Get } from '@nestjs/common';
 import { Outbox } from '../delivery/outbox.js';
-import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
+import { type Call, CurrentCall } from './call.decorator.js';
+import { Calls } from './calls.js';
 import { ERROR_CODES } from '../../contract/error-codes.js';
 
 /** Information about the server itself: `errors/` and `outbox/`. */
 @Api()
 @Controller('v1')
 export class ServiceController {
-  constructor(private readonly outbox: Outbox) {}
+  constructor(
+    private readonly calls: Calls,
+    private readonly outbox: Outbox,
+  ) {}
 
   /** `errors/` of the contract. */
   @Get('errors')
-  errors(): Record<string, string> {
-    return ERROR_CODES;
+  errors() {
+    return this.calls.answer(ERROR_CODES);
   }
 
   /**
@@ -21,8 +25,8 @@ export class ServiceController {
    * Reveals nothing new: the API key already sees every user's `otp`.
    */
   @Get('outbox')
-  messages(@Realm() realm: string) {
-    return this.outbox
+  messages(@CurrentCall() { realm }: Call) {
+    const messages = this.outbox
       .messages(realm)
       .map(({ channel, to, subject, text, uniqueId, sentAt }) => ({
         channel,
@@ -32,5 +36,6 @@ export class ServiceController {
         unique_id: uniqueId,
         sent_at: sentAt,
       }));
+    return this.calls.answer(messages);
   }
 }

@@ -1,55 +1,90 @@
-import { Controller, Delete, Get, HttpCode, Post, Put } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
+import {
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Post,
+  Put,
+  Res,
+} from '@nestjs/common';
 import { CreateUserDto } from '../../contract/dto/create-user.dto.js';
 import { ListUsersDto } from '../../contract/dto/list-users.dto.js';
 import { UpdateUserDto } from '../../contract/dto/update-user.dto.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
-import { Realm } from './api-key.guard.js';
 import { Api } from './api.decorator.js';
-import { OnRepetition } from './idempotency.interceptor.js';
+import { type Call, CurrentCall } from './call.decorator.js';
+import { Calls } from './calls.js';
 import { PagedList } from './paged-list.js';
 import { Params, UniqueId } from './params.decorator.js';
+import { rawOf, type WithRaw } from './raw-request.js';
 
 /** `users/` of the contract. */
 @Api()
 @Controller('v1/users')
 export class UsersController {
   constructor(
+    private readonly calls: Calls,
     private readonly users: UsersService,
     private readonly view: UserView,
   ) {}
 
   @Post()
   @HttpCode(201)
-  async create(@Realm() realm: string, @Params() user: CreateUserDto) {
-    return this.view.show(await this.users.create(realm, user));
-  }
-
-  @Get()
-  async list(@Realm() realm: string, @Params() page: ListUsersDto) {
-    return await PagedList.of(this.users.list(realm, page), (user) =>
-      this.view.show(user),
+  create(@CurrentCall() call: Call, @Params() user: CreateUserDto) {
+    return this.calls.once(call, async (unit) =>
+      this.view.show(await this.users.create(unit, call.realm, user)),
     );
   }
 
+  @Get()
+  async list(
+    @CurrentCall() { realm }: Call,
+    @Params() page: ListUsersDto,
+    @Res({ passthrough: true }) response: WithRaw<ServerResponse>,
+  ) {
+    const list = await PagedList.of(
+      this.users.list(this.calls.read, realm, page),
+      (user) => this.view.show(user),
+    );
+    return this.calls.stream(list, rawOf(response));
+  }
+
   @Get(':uniqueId')
-  async get(@Realm() realm: string, @UniqueId() uniqueId: string) {
-    return this.view.show(await this.users.get(realm, uniqueId));
+  async get(@CurrentCall() { realm }: Call, @UniqueId() uniqueId: string) {
+    const user = await this.users.get(this.calls.read, realm, uniqueId);
+    return this.calls.answer(this.view.show(user));
   }
 
   @Put(':uniqueId')
-  async update(
-    @Realm() realm: string,
-    @UniqueId() uniqueId: string,
+  update(
+    @CurrentCall() call: Call,
+    @UniqueId() id: string,
     @Params() changes: UpdateUserDto,
   ) {
-    return this.view.show(await this.users.update(realm, uniqueId, changes));
+    return this.calls.once(call, async (unit) =>
+      this.view.show(await this.users.update(unit, call.realm, id, changes)),
+    );
   }
 
   @Delete(':uniqueId')
-  // The user as they were before the deletion: none of it is valid any longer.
-  @OnRepetition({ afterChange: (kept) => kept })
-  async delete(@Realm() realm: string, @UniqueId() uniqueId: string) {
-    return this.view.show(await this.users.delete(realm, uniqueId));
+  delete(@CurrentCall() call: Call, @UniqueId() id: string) {
+    return this.calls.once(
+      call,
+      async (unit) =>
+        this.view.show(await this.users.delete(unit, call.realm, id)),
+      // The user as they were before the deletion: none of it is valid any longer.
+      (kept) => kept,
+    );
+  }
+
+  /** Forgives failures, so that the user need not wait. Not in the contract. */
+  @Post(':uniqueId/unlock')
+  @HttpCode(200)
+  unlock(@CurrentCall() call: Call, @UniqueId() id: string) {
+    return this.calls.once(call, async (unit) =>
+      this.view.show(await this.users.unlock(unit, call.realm, id)),
+    );
   }
 }

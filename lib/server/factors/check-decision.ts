@@ -1,0 +1,321 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  isRecoveryCode,
+  normalizeAuthCode,
+} from '../../contract/dto/auth-code.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
+import type { Unit } from '../store/database.js';
+import { FactorSecrets, type Owner } from '../store/factor-secrets.js';
+import {
+  IdempotencyStore,
+  type KeyedRequest,
+} from '../store/idempotency-store.js';
+import { Keyring } from '../store/keyring.js';
+import { constantTimeEqual } from '../store/random.js';
+import type { FactorRow } from '../store/schema.js';
+import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
+import type {
+  CheckQueries,
+  CounterMove,
+  Forgiveness,
+  ReservedUser,
+} from './check-queries.js';
+import { matchTotp, oneTimePass } from './otp.js';
+import { PostgresCheckQueries } from './postgres-check-queries.js';
+import { sentCodeSubject } from './sent-codes.js';
+import { SqliteCheckQueries } from './sqlite-check-queries.js';
+
+/** A code of a user, as they typed it. */
+export interface Check {
+  owner: Owner;
+  code: string;
+  /**
+   * Whether a code sent by e-mail, SMS or voice is accepted from a user with an
+   * authenticator app; if not, it counts as wrong and stays unused.
+   *
+   * @default true
+   */
+  sentCodesIfEnrolled?: boolean;
+  /** The request's Idempotency-Key, and the answer to store for it. */
+  once?: {
+    request: KeyedRequest;
+    answerTo: (accepted: AcceptedCode | null) => unknown;
+  };
+}
+
+/** `accepted` is `null` if the code is wrong, used or expired; `stored` is the answer to an earlier request with the same key. */
+export type CheckOutcome =
+  { accepted: AcceptedCode | null } | { stored: unknown };
+
+/** A check that is decided, or why it was refused. */
+export type Settled = { outcome: CheckOutcome } | { error: unknown };
+
+/** An attempt that was counted, and what became of it. */
+interface Attempt {
+  check: Check;
+  /** position in the batch */
+  index: number;
+  user: ReservedUser;
+  /** normalized */
+  code: string;
+  used?: { method: AcceptedCode['method']; forgives: Forgiveness['mode'] };
+  accepted?: AcceptedCode;
+}
+
+/** An Idempotency-Key was used by another instance meanwhile. */
+export class KeyTaken extends Error {}
+
+/**
+ * Decides "authenticated"; nothing else does.
+ *
+ * Attempts are counted before codes are compared. Every kind of code is accepted
+ * by a compare-and-set: the statement that marks the code as used also tells
+ * whether it was still unused. Of any number of requests with the same code, on
+ * any number of instances, one succeeds.
+ */
+@Injectable()
+export class CheckDecision {
+  constructor(
+    @Inject(CLOCK) private readonly now: Clock,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly secrets: FactorSecrets,
+    private readonly keyring: Keyring,
+    private readonly attempts: AttemptLimiter,
+    private readonly records: IdempotencyStore,
+  ) {}
+
+  /**
+   * Decides checks of different users, in their order.
+   *
+   * @throws if the unit of work must be undone
+   */
+  async decide(unit: Unit, checks: readonly Check[]): Promise<Settled[]> {
+    const queries = queriesOf(unit);
+    const settled = await this.stored(queries, checks);
+    const open = checks
+      .map((check, index) => ({ check, index }))
+      .filter(({ index }) => !settled[index]);
+    const owners = open.map(({ check }) => check.owner);
+    const numbers = this.attempts.atNow();
+    const users = await queries.reserve(owners, numbers);
+    const refused = open.filter((_, i) => !users[i]);
+    const standings = await queries.standings(
+      refused.map(({ check }) => check.owner),
+    );
+    refused.forEach(({ index }, i) => {
+      settled[index] = { error: this.attempts.refusal(standings[i]) };
+    });
+    const attempts: Attempt[] = [];
+    open.forEach(({ check, index }, i) => {
+      const user = users[i];
+      if (user)
+        attempts.push({
+          check,
+          index,
+          user,
+          code: normalizeAuthCode(check.code),
+        });
+    });
+    await this.useCodes(queries, attempts);
+    await this.useRecoveryCodes(queries, attempts);
+    await this.useSentCodes(queries, attempts);
+    const right = attempts.filter(({ used }) => used);
+    const epochs = await queries.forgive(
+      right.map(({ user, used }): Forgiveness => ({
+        userId: user.id,
+        mode: used!.forgives,
+        nextAttemptAt: user.next_attempt_at,
+      })),
+      numbers,
+    );
+    right.forEach((attempt, i) => {
+      attempt.accepted = { method: attempt.used!.method, epoch: epochs[i]! };
+    });
+    for (const { index, accepted = null } of attempts)
+      settled[index] = { outcome: { accepted } };
+    await this.record(queries, attempts);
+    return settled as Settled[];
+  }
+
+  /** Answers to earlier requests with the same keys, or why there are none. */
+  private async stored(
+    queries: CheckQueries,
+    checks: readonly Check[],
+  ): Promise<(Settled | undefined)[]> {
+    const settled = new Array<Settled | undefined>(checks.length);
+    const keyed = checks.flatMap(({ once }, index) =>
+      once ? [{ request: once.request, index }] : [],
+    );
+    const rows = await queries.records(
+      keyed.map(({ request }) => request.id),
+      this.now(),
+    );
+    keyed.forEach(({ request, index }, i) => {
+      const row = rows[i];
+      if (!row) return;
+      try {
+        settled[index] = {
+          outcome: { stored: this.records.read(request, row) },
+        };
+      } catch (error) {
+        settled[index] = { error };
+      }
+    });
+    return settled;
+  }
+
+  /** Codes of authenticator apps, and one-time passes. */
+  private async useCodes(
+    queries: CheckQueries,
+    attempts: readonly Attempt[],
+  ): Promise<void> {
+    const asked = attempts.filter(({ code }) => /^\d+$/.test(code));
+    const factors = await queries.factors(
+      asked.map(({ user }) => user.id),
+      'codes',
+    );
+    const ofUser = groupBy(factors, ({ user_id }) => user_id);
+    const found = asked.flatMap((attempt) => {
+      const move = this.match(attempt, ofUser.get(attempt.user.id) ?? []);
+      return move ? [{ attempt, move }] : [];
+    });
+    const moved = await queries.moveCounters(
+      found.map(({ move }) => move),
+      this.now(),
+    );
+    found.forEach(({ attempt, move }, i) => {
+      if (!moved[i]) return;
+      attempt.used =
+        move.factor.kind === 'totp'
+          ? { method: 'totp', forgives: 'app' }
+          : { method: 'otp', forgives: 'all' };
+    });
+  }
+
+  /** The factor that a code belongs to, and its next counter. */
+  private match({ user, code }: Attempt, factors: readonly FactorRow[]) {
+    const { totpWindowSteps } = this.settings.security;
+    for (const factor of factors) {
+      if (factor.digits !== code.length) continue;
+      const secret = this.secrets.open(factor, user);
+      if (factor.kind === 'totp') {
+        const step = matchTotp(
+          secret,
+          code,
+          this.now(),
+          totpWindowSteps,
+          factor,
+        );
+        if (step !== undefined && step > factor.counter)
+          return { factor, counter: step } satisfies CounterMove;
+      } else if (constantTimeEqual(code, oneTimePass(secret, factor.counter)))
+        return { factor, counter: factor.counter + 1 } satisfies CounterMove;
+    }
+    return undefined;
+  }
+
+  private async useRecoveryCodes(
+    queries: CheckQueries,
+    attempts: readonly Attempt[],
+  ): Promise<void> {
+    const asked = attempts.filter(({ code }) => isRecoveryCode(code));
+    if (asked.length === 0) return;
+    const factors = await queries.factors(
+      asked.map(({ user }) => user.id),
+      'recovery',
+    );
+    const found = asked.flatMap((attempt) => {
+      const { user, code } = attempt;
+      const match = factors.find(
+        ({ user_id, secret }) =>
+          user_id === user.id && this.secrets.matchesCode(secret, code, user),
+      );
+      return match ? [{ attempt, match }] : [];
+    });
+    const deleted = await queries.deleteFactors(
+      found.map(({ match }) => match.id),
+    );
+    found.forEach(({ attempt }, i) => {
+      if (deleted[i]) attempt.used = { method: 'recovery', forgives: 'all' };
+    });
+  }
+
+  private async useSentCodes(
+    queries: CheckQueries,
+    attempts: readonly Attempt[],
+  ): Promise<void> {
+    const asked = attempts.filter(
+      ({ code, used, user, check }) =>
+        !used &&
+        /^\d{6}$/.test(code) &&
+        (user.enrolled === 0 || check.sentCodesIfEnrolled !== false),
+    );
+    if (asked.length === 0) return;
+    const live = await queries.trySentCodes(
+      asked.map(({ user }) => user.id),
+      this.now(),
+      this.settings.security.sentCodeTries,
+    );
+    const ofUser = groupBy(live, ({ user_id }) => user_id);
+    const found = asked.flatMap((attempt) => {
+      const { user, code } = attempt;
+      const match = ofUser
+        .get(user.id)
+        ?.find(({ channel, code_hash }) =>
+          this.keyring.matches(code_hash, sentCodeSubject(user, channel, code)),
+        );
+      return match ? [{ attempt, match }] : [];
+    });
+    const deleted = await queries.deleteSentCodes(
+      found.map(({ match }) => match),
+    );
+    found.forEach(({ attempt, match }, i) => {
+      if (deleted[i])
+        attempt.used = { method: match.channel, forgives: 'sent' };
+    });
+  }
+
+  /** Stores the answers under their keys, in the same unit of work. */
+  private async record(
+    queries: CheckQueries,
+    attempts: readonly Attempt[],
+  ): Promise<void> {
+    const rows = attempts.flatMap(({ check: { once }, accepted = null }) =>
+      once
+        ? [
+            this.records.rowOf(once.request, {
+              answer: once.answerTo(accepted),
+            }),
+          ]
+        : [],
+    );
+    if (rows.length === 0) return;
+    const stored = await queries.putRecords(rows, this.now());
+    // Another instance was faster: undo this, and answer what it stored.
+    if (stored.includes(false)) throw new KeyTaken();
+  }
+}
+
+function queriesOf(unit: Unit): CheckQueries {
+  return unit.dialect === 'sqlite'
+    ? new SqliteCheckQueries(unit)
+    : new PostgresCheckQueries(unit);
+}
+
+function groupBy<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}

@@ -1,0 +1,250 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
+import { ConflictError } from '../../contract/errors/conflict.error.js';
+import { NotFoundError } from '../../contract/errors/not-found.error.js';
+import { CLOCK, type Clock } from '../settings/clock.js';
+import type { Queries, Unit } from '../store/database.js';
+import { FactorSecrets } from '../store/factor-secrets.js';
+import type { FactorRow, UserRow } from '../store/schema.js';
+import { ONE_TIME_PASS_DIGITS, TOTP_DEFAULTS } from './otp.js';
+
+/** Length of a TOTP secret and of an HOTP secret [RFC 4226 §4: at least 16, 20 recommended]. */
+const SECRET_BYTES = 20;
+/** Factors that a person gives a name to; each one is another secret to guess at. */
+const MAX_TOTPS = 10;
+const RECOVERY_CODES = 10;
+const RECOVERY_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
+const RECOVERY_LENGTH = 10;
+
+/** A user with the factors that the contract shows as `key`, `otp` and `recovery_codes_left`. */
+export interface User extends UserRow {
+  /** the oldest authenticator app */
+  totp: FactorRow;
+  otp: FactorRow;
+  recovery_codes_left: number;
+}
+
+/** The factors of users. */
+@Injectable()
+export class FactorsService {
+  constructor(
+    @Inject(CLOCK) private readonly now: Clock,
+    private readonly secrets: FactorSecrets,
+  ) {}
+
+  /** Stores the first factors of a new user. */
+  async createFirst({ db }: Unit, user: UserRow): Promise<User> {
+    const [totp, otp] = this.newFirst(user);
+    await db.insertInto('factors').values([totp, otp]).execute();
+    return { ...user, totp, otp, recovery_codes_left: 0 };
+  }
+
+  /** The authenticator app and the one-time passes that every user has. */
+  newFirst(user: UserRow): [totp: FactorRow, otp: FactorRow] {
+    const totp = this.newTotp(user);
+    const otp: FactorRow = {
+      ...totp,
+      ...this.newSecret(user, 'otp', randomUUID()),
+      state: 'active',
+      digits: ONE_TIME_PASS_DIGITS,
+      period: 0,
+    };
+    return [totp, otp];
+  }
+
+  /** Replaces the secrets that `key` and `otp` show. */
+  async resetFirst({ db }: Unit, user: UserRow): Promise<void> {
+    const [{ totp, otp }] = (await this.ofUsers(db, [user])) as [User];
+    for (const { id, kind } of [totp, otp])
+      await db
+        .updateTable('factors')
+        .set({
+          ...this.newSecret(user, kind, id),
+          counter: 0,
+          last_used_at: null,
+          ...(kind === 'totp' ? { ...TOTP_DEFAULTS, state: 'pending' } : {}),
+        })
+        .where('id', '=', id)
+        .execute();
+  }
+
+  /** Rows with the factors of their users, in the same order. */
+  async ofUsers(db: Queries, rows: readonly UserRow[]): Promise<User[]> {
+    const factors = await this.ofUserIds(
+      db,
+      rows.map(({ id }) => id),
+    );
+    const ofUser = new Map<string, FactorRow[]>(rows.map(({ id }) => [id, []]));
+    for (const factor of factors) ofUser.get(factor.user_id)?.push(factor);
+    return rows.map((row) => {
+      const own = ofUser.get(row.id)!;
+      const first = (kind: FactorRow['kind']) => {
+        const factor = own.find((candidate) => candidate.kind === kind);
+        if (!factor) throw new Error(`A user has no factor of kind ${kind}`);
+        return factor;
+      };
+      return {
+        ...row,
+        totp: first('totp'),
+        otp: first('otp'),
+        recovery_codes_left: own.filter(({ kind }) => kind === 'recovery')
+          .length,
+      };
+    });
+  }
+
+  /** Authenticator apps and one-time passes of a user, the oldest first. */
+  async list(db: Queries, user: UserRow): Promise<FactorRow[]> {
+    const factors = await this.ofUserIds(db, [user.id]);
+    return factors.filter(({ kind }) => kind !== 'recovery');
+  }
+
+  /**
+   * Adds an authenticator app. It is pending until its first right code.
+   *
+   * @throws ConflictError if the user has ten
+   */
+  async add(
+    unit: Unit,
+    user: UserRow,
+    { name, algorithm, digits, period }: CreateFactorDto,
+  ): Promise<FactorRow> {
+    const existing = await this.list(unit.db, user);
+    if (existing.filter(({ kind }) => kind === 'totp').length >= MAX_TOTPS)
+      throw new ConflictError(
+        `The user has ${MAX_TOTPS} authenticator apps: delete one first`,
+        { errorCode: 'too_many_factors' },
+      );
+    const factor: FactorRow = {
+      ...this.newTotp(user),
+      name: name ?? null,
+      algorithm: algorithm ?? TOTP_DEFAULTS.algorithm,
+      digits: digits ?? TOTP_DEFAULTS.digits,
+      period: period ?? TOTP_DEFAULTS.period,
+    };
+    await unit.db.insertInto('factors').values(factor).execute();
+    return factor;
+  }
+
+  /** @throws NotFoundError */
+  async rename(
+    { db }: Unit,
+    user: UserRow,
+    id: string,
+    name: string | null,
+  ): Promise<FactorRow> {
+    const factor = await db
+      .updateTable('factors')
+      .set({ name })
+      .where('id', '=', id)
+      .where('user_id', '=', user.id)
+      .where('kind', '!=', 'recovery')
+      .returningAll()
+      .executeTakeFirst();
+    return found(factor);
+  }
+
+  /**
+   * Deletes an authenticator app. `key` then shows the oldest one that is left.
+   *
+   * @throws NotFoundError
+   * @throws ConflictError if it is the only one, or the only one that was ever used
+   */
+  async delete({ db }: Unit, user: UserRow, id: string): Promise<FactorRow> {
+    const factors = await this.ofUserIds(db, [user.id]);
+    const factor = found(
+      factors.find((one) => one.id === id && one.kind !== 'recovery'),
+    );
+    const others = factors.filter(
+      (one) => one.kind === 'totp' && one.id !== id,
+    );
+    const isNeeded =
+      factor.state === 'active' &&
+      !others.some(({ state }) => state === 'active');
+    if (factor.kind !== 'totp' || others.length === 0 || isNeeded)
+      throw new ConflictError(
+        'The user needs this factor: reset_key replaces the secret of the only authenticator app',
+        { errorCode: 'factor_needed' },
+      );
+    await db.deleteFrom('factors').where('id', '=', id).execute();
+    return factor;
+  }
+
+  /** Makes ten recovery codes, which replace the ones before. They are shown this once: only their hashes are stored. */
+  async renewRecoveryCodes({ db }: Unit, user: UserRow): Promise<string[]> {
+    const codes = Array.from({ length: RECOVERY_CODES }, newRecoveryCode);
+    await db
+      .deleteFrom('factors')
+      .where('user_id', '=', user.id)
+      .where('kind', '=', 'recovery')
+      .execute();
+    await db
+      .insertInto('factors')
+      .values(
+        codes.map((code): FactorRow => ({
+          id: randomUUID(),
+          user_id: user.id,
+          kind: 'recovery',
+          name: null,
+          state: 'active',
+          secret: this.secrets.hashCode(code, user),
+          algorithm: 'SHA256',
+          digits: RECOVERY_LENGTH,
+          period: 0,
+          counter: 0,
+          created_at: this.now(),
+          last_used_at: null,
+        })),
+      )
+      .execute();
+    const half = RECOVERY_LENGTH / 2;
+    return codes.map((code) => `${code.slice(0, half)}-${code.slice(half)}`);
+  }
+
+  private async ofUserIds(
+    db: Queries,
+    ids: readonly string[],
+  ): Promise<FactorRow[]> {
+    return await db
+      .selectFrom('factors')
+      .selectAll()
+      .where('user_id', 'in', ids)
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+  }
+
+  private newTotp(user: UserRow): FactorRow {
+    return {
+      ...this.newSecret(user, 'totp', randomUUID()),
+      user_id: user.id,
+      name: null,
+      state: 'pending',
+      ...TOTP_DEFAULTS,
+      counter: 0,
+      created_at: this.now(),
+      last_used_at: null,
+    };
+  }
+
+  private newSecret(user: UserRow, kind: FactorRow['kind'], id: string) {
+    const secret = randomBytes(SECRET_BYTES);
+    return { id, kind, secret: this.secrets.seal(secret, user, kind, id) };
+  }
+}
+
+/** 50 random bits. */
+function newRecoveryCode(): string {
+  return Array.from(
+    { length: RECOVERY_LENGTH },
+    () => RECOVERY_ALPHABET[randomInt(RECOVERY_ALPHABET.length)],
+  ).join('');
+}
+
+function found(factor: FactorRow | undefined): FactorRow {
+  if (factor) return factor;
+  throw new NotFoundError('The user has no such factor', {
+    errorCode: 'factor_not_found',
+  });
+}

@@ -1,0 +1,229 @@
+import type { Unit } from '../store/database.js';
+import type { Owner } from '../store/factor-secrets.js';
+import type { FactorRow, IdempotencyRow } from '../store/schema.js';
+import type { AttemptNumbers, Standing } from './attempt-limiter.js';
+import type {
+  CheckQueries,
+  CounterMove,
+  Forgiveness,
+  LiveSentCode,
+  ReservedUser,
+} from './check-queries.js';
+
+// Each of the batch has a position, from 1, in which results are put in order.
+
+const RESERVE = `
+  with asked as (
+    select * from unnest($1::text[], $2::text[])
+      with ordinality as asked (realm, unique_id, position)
+  ), locked as (
+    select users.id, asked.position
+    from users join asked
+      on users.realm = asked.realm and users.unique_id = asked.unique_id
+    order by users.id
+    for update of users
+  )
+  update users set
+    failures = failures + 1,
+    next_attempt_at = case
+      when failures + 1 < $3::integer then 0
+      when failures + 1 - $3::integer >= $4::integer then $5::bigint
+      else $6::bigint + ($7::bigint << (failures + 1 - $3::integer))
+    end,
+    wrong_codes_until = greatest(wrong_codes_until, $6::bigint) + $8::bigint
+  from locked
+  where users.id = locked.id
+    and failures < $9::integer
+    and next_attempt_at <= $6::bigint
+    and wrong_codes_until <= $10::bigint
+  returning locked.position, users.id, realm, unique_id, enrolled, next_attempt_at`;
+
+const STANDINGS = `
+  select position, failures, next_attempt_at, wrong_codes_until
+  from users join unnest($1::text[], $2::text[])
+    with ordinality as asked (realm, unique_id, position)
+    on users.realm = asked.realm and users.unique_id = asked.unique_id`;
+
+const FACTORS = {
+  codes: `select * from factors where user_id = any($1::text[]) and kind in ('totp', 'otp')`,
+  recovery: `select * from factors where user_id = any($1::text[]) and kind = 'recovery'`,
+};
+
+const TRY_SENT_CODES = `
+  update sent_codes set tries = tries + 1
+  where user_id = any($1::text[]) and expires_at > $2::bigint and tries < $3::integer
+  returning user_id, channel, code_hash`;
+
+const MOVE_COUNTERS = `
+  update factors set counter = moves.new, state = 'active', last_used_at = $5::bigint
+  from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+    with ordinality as moves (id, old, new, secret, position)
+  where factors.id = moves.id
+    and factors.counter = moves.old
+    and factors.secret = moves.secret
+  returning moves.position`;
+
+const DELETE_FACTORS = `
+  delete from factors
+  using unnest($1::text[]) with ordinality as used (id, position)
+  where factors.id = used.id
+  returning used.position`;
+
+const DELETE_SENT_CODES = `
+  delete from sent_codes
+  using unnest($1::text[], $2::text[], $3::text[])
+    with ordinality as used (user_id, channel, code_hash, position)
+  where sent_codes.user_id = used.user_id
+    and sent_codes.channel = used.channel
+    and sent_codes.code_hash = used.code_hash
+  returning used.position`;
+
+const FORGIVE = `
+  update users set
+    failures = case
+      when mode <> 'sent' or enrolled = 0 then 0 else greatest(failures - 1, 0)
+    end,
+    next_attempt_at = case
+      when mode <> 'sent' or enrolled = 0 or users.next_attempt_at = forgiven.next_attempt_at
+      then 0 else users.next_attempt_at
+    end,
+    wrong_codes_until = wrong_codes_until - $4::bigint,
+    enrolled = case when mode = 'app' then 1 else enrolled end
+  from unnest($1::text[], $2::text[], $3::bigint[])
+    with ordinality as forgiven (id, mode, next_attempt_at, position)
+  where users.id = forgiven.id
+  returning forgiven.position, epoch`;
+
+const RECORDS = `
+  select position, idempotency.*
+  from idempotency join unnest($1::text[]) with ordinality as asked (key, position)
+    on idempotency.id = asked.key
+  where expires_at > $2::bigint`;
+
+const PUT_RECORDS = `
+  insert into idempotency (id, fingerprint, claim, answer, expires_at)
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+    as given (id, fingerprint, claim, answer, expires_at)
+  order by 1
+  on conflict (id) do update set
+    fingerprint = excluded.fingerprint,
+    claim = excluded.claim,
+    answer = excluded.answer,
+    expires_at = excluded.expires_at
+  where idempotency.expires_at <= $6::bigint
+  returning id`;
+
+/** One statement per batch: see {@link CheckQueries}. */
+export class PostgresCheckQueries implements CheckQueries {
+  constructor(private readonly unit: Unit) {}
+
+  async reserve(owners: readonly Owner[], n: AttemptNumbers) {
+    return await this.inOrder<ReservedUser>(RESERVE, owners.length, [
+      owners.map(({ realm }) => realm),
+      owners.map(({ unique_id }) => unique_id),
+      n.free,
+      n.doublings,
+      n.now + n.maxDelayMs,
+      n.now,
+      n.delayMs,
+      n.shareMs,
+      n.lockAt,
+      n.now + n.aheadMs,
+    ]);
+  }
+
+  async standings(owners: readonly Owner[]) {
+    return await this.inOrder<Standing>(STANDINGS, owners.length, [
+      owners.map(({ realm }) => realm),
+      owners.map(({ unique_id }) => unique_id),
+    ]);
+  }
+
+  async factors(userIds: readonly string[], kinds: 'codes' | 'recovery') {
+    return await this.unit.all<FactorRow>(FACTORS[kinds], [userIds]);
+  }
+
+  async trySentCodes(
+    userIds: readonly string[],
+    now: number,
+    maxTries: number,
+  ) {
+    return await this.unit.all<LiveSentCode>(TRY_SENT_CODES, [
+      userIds,
+      now,
+      maxTries,
+    ]);
+  }
+
+  async moveCounters(moves: readonly CounterMove[], now: number) {
+    return areThere(
+      await this.inOrder(MOVE_COUNTERS, moves.length, [
+        moves.map(({ factor }) => factor.id),
+        moves.map(({ factor }) => factor.counter),
+        moves.map(({ counter }) => counter),
+        moves.map(({ factor }) => factor.secret),
+        now,
+      ]),
+    );
+  }
+
+  async deleteFactors(ids: readonly string[]) {
+    return areThere(await this.inOrder(DELETE_FACTORS, ids.length, [ids]));
+  }
+
+  async deleteSentCodes(codes: readonly LiveSentCode[]) {
+    return areThere(
+      await this.inOrder(DELETE_SENT_CODES, codes.length, [
+        codes.map(({ user_id }) => user_id),
+        codes.map(({ channel }) => channel),
+        codes.map(({ code_hash }) => code_hash),
+      ]),
+    );
+  }
+
+  async forgive(forgiven: readonly Forgiveness[], { shareMs }: AttemptNumbers) {
+    const rows = await this.inOrder<{ epoch: string }>(
+      FORGIVE,
+      forgiven.length,
+      [
+        forgiven.map(({ userId }) => userId),
+        forgiven.map(({ mode }) => mode),
+        forgiven.map(({ nextAttemptAt }) => nextAttemptAt),
+        shareMs,
+      ],
+    );
+    return rows.map((row) => row!.epoch);
+  }
+
+  async records(ids: readonly string[], now: number) {
+    return await this.inOrder<IdempotencyRow>(RECORDS, ids.length, [ids, now]);
+  }
+
+  async putRecords(records: readonly IdempotencyRow[], now: number) {
+    const rows = await this.unit.all<{ id: string }>(PUT_RECORDS, [
+      records.map(({ id }) => id),
+      records.map(({ fingerprint }) => fingerprint),
+      records.map(({ claim }) => claim),
+      records.map(({ answer }) => answer),
+      records.map(({ expires_at }) => expires_at),
+      now,
+    ]);
+    const stored = new Set(rows.map(({ id }) => id));
+    return records.map(({ id }) => stored.has(id));
+  }
+
+  private async inOrder<Row>(
+    sql: string,
+    length: number,
+    parameters: readonly unknown[],
+  ): Promise<(Row | undefined)[]> {
+    const rows = new Array<Row | undefined>(length).fill(undefined);
+    if (length === 0) return rows;
+    type Positioned = Row & { position: number };
+    for (const row of await this.unit.all<Positioned>(sql, parameters))
+      rows[row.position - 1] = row;
+    return rows;
+  }
+}
+
+const areThere = (rows: unknown[]) => rows.map((row) => row !== undefined);

@@ -1,0 +1,103 @@
+import {
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Param,
+  Post,
+  Put,
+} from '@nestjs/common';
+import { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
+import { UpdateFactorDto } from '../../contract/dto/update-factor.dto.js';
+import { FactorsService } from '../factors/factors.service.js';
+import { UserView } from '../users/user-view.js';
+import { UsersService } from '../users/users.service.js';
+import { drawSvg } from '../users/qr-code.js';
+import { Api } from './api.decorator.js';
+import { type Call, CurrentCall } from './call.decorator.js';
+import { Calls } from './calls.js';
+import { Params, UniqueId } from './params.decorator.js';
+
+/** `users/{unique_id}/factors/` and `recovery_codes/`. Not in the contract. */
+@Api()
+@Controller('v1/users/:uniqueId')
+export class FactorsController {
+  constructor(
+    private readonly calls: Calls,
+    private readonly users: UsersService,
+    private readonly factors: FactorsService,
+    private readonly view: UserView,
+  ) {}
+
+  @Get('factors')
+  async list(@CurrentCall() { realm }: Call, @UniqueId() uniqueId: string) {
+    const { read } = this.calls;
+    const user = await this.users.get(read, realm, uniqueId);
+    const factors = await this.factors.list(read, user);
+    return this.calls.answer(
+      factors.map((factor) => this.view.showFactor(factor)),
+    );
+  }
+
+  @Post('factors')
+  @HttpCode(201)
+  create(
+    @CurrentCall() call: Call,
+    @UniqueId() uniqueId: string,
+    @Params() wanted: CreateFactorDto,
+  ) {
+    return this.calls.once(call, async (unit) => {
+      const row = await this.users.lock(unit, call.realm, uniqueId);
+      const factor = await this.factors.add(unit, row, wanted);
+      const enrolment = this.view.enrolment(row, factor);
+      return {
+        ...this.view.showFactor(factor),
+        ...enrolment,
+        qr: await drawSvg(enrolment.otpauth_uri),
+        unique_id: row.unique_id,
+        epoch: row.epoch,
+      };
+    });
+  }
+
+  @Put('factors/:factor')
+  update(
+    @CurrentCall() call: Call,
+    @UniqueId() uniqueId: string,
+    @Param('factor') id: string,
+    @Params() { name }: UpdateFactorDto,
+  ) {
+    return this.calls.once(call, async (unit) => {
+      const row = await this.users.lock(unit, call.realm, uniqueId);
+      const factor = await this.factors.rename(unit, row, id, name);
+      return this.view.showFactor(factor);
+    });
+  }
+
+  @Delete('factors/:factor')
+  delete(
+    @CurrentCall() call: Call,
+    @UniqueId() uniqueId: string,
+    @Param('factor') id: string,
+  ) {
+    return this.calls.once(call, async (unit) => {
+      const row = await this.users.lock(unit, call.realm, uniqueId);
+      const factor = await this.factors.delete(unit, row, id);
+      return this.view.showFactor(factor);
+    });
+  }
+
+  /** Ten recovery codes, shown this once; they replace the ones before. */
+  @Post('recovery_codes')
+  @HttpCode(201)
+  renewRecoveryCodes(@CurrentCall() call: Call, @UniqueId() uniqueId: string) {
+    return this.calls.once(call, async (unit) => {
+      const row = await this.users.lock(unit, call.realm, uniqueId);
+      return {
+        unique_id: row.unique_id,
+        epoch: row.epoch,
+        recovery_codes: await this.factors.renewRecoveryCodes(unit, row),
+      };
+    });
+  }
+}
