@@ -55,6 +55,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
         created_at: STAMP.server_time,
         groups: [],
         enrolled: false,
+        recovery_codes_left: 0,
         otpauth_uri: expect.stringMatching(
           /^otpauth:\/\/totp\/GAuthify:Jane\?secret=[A-Z2-7]{32}&issuer=GAuthify$/,
         ),
