@@ -3,6 +3,8 @@ import {
   isRecoveryCode,
   normalizeAuthCode,
 } from '../../contract/dto/auth-code.js';
+import { CHANNELS } from '../../contract/channel.js';
+import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import {
   SERVER_SETTINGS,
@@ -16,18 +18,24 @@ import {
 } from '../store/idempotency-store.js';
 import { Keyring } from '../store/keyring.js';
 import { constantTimeEqual } from '../store/random.js';
-import type { FactorRow } from '../store/schema.js';
-import { type AcceptedCode, AttemptLimiter } from './attempt-limiter.js';
+import { AttemptLimiter } from './attempt-limiter.js';
 import type {
   CheckQueries,
+  ComparedFactor,
   CounterMove,
-  Forgiveness,
-  ReservedUser,
+  LockedUser,
 } from './check-queries.js';
 import { matchTotp, oneTimePass } from './otp.js';
 import { PostgresCheckQueries } from './postgres-check-queries.js';
 import { sentCodeSubject } from './sent-codes.js';
 import { SqliteCheckQueries } from './sqlite-check-queries.js';
+
+/** A code that was right, and is now used. */
+export interface AcceptedCode {
+  method: AuthMethod;
+  /** The user's epoch when the code was accepted. */
+  epoch: string;
+}
 
 /** A code of a user, as they typed it. */
 export interface Check {
@@ -54,16 +62,16 @@ export type CheckOutcome =
 /** A check that is decided, or why it was refused. */
 export type Settled = { outcome: CheckOutcome } | { error: unknown };
 
-/** An attempt that was counted, and what became of it. */
+/** A check of a user who may try a code, and what became of it. */
 interface Attempt {
   check: Check;
   /** position in the batch */
   index: number;
-  user: ReservedUser;
+  user: LockedUser;
   /** normalized */
   code: string;
-  used?: { method: AcceptedCode['method']; forgives: Forgiveness['mode'] };
-  accepted?: AcceptedCode;
+  /** kind of the code, once it was right and is used */
+  method?: AuthMethod;
 }
 
 /** An Idempotency-Key was used by another instance meanwhile. */
@@ -72,8 +80,9 @@ export class KeyTaken extends Error {}
 /**
  * Decides "authenticated"; nothing else does.
  *
- * Attempts are counted before codes are compared. Every kind of code is accepted
- * by a compare-and-set: the statement that marks the code as used also tells
+ * The users are locked before their codes are compared, until the unit of work
+ * ends: simultaneous guesses at a user are decided one after the other. Every kind
+ * of code is accepted by a compare-and-set: the statement that marks the code as used also tells
  * whether it was still unused. Of any number of requests with the same code, on
  * any number of instances, one succeeds.
  */
@@ -96,48 +105,30 @@ export class CheckDecision {
   async decide(unit: Unit, checks: readonly Check[]): Promise<Settled[]> {
     const queries = queriesOf(unit);
     const settled = await this.stored(queries, checks);
-    const open = checks
-      .map((check, index) => ({ check, index }))
-      .filter(({ index }) => !settled[index]);
-    const owners = open.map(({ check }) => check.owner);
-    const numbers = this.attempts.atNow();
-    const users = await queries.reserve(owners, numbers);
-    const refused = open.filter((_, i) => !users[i]);
-    const standings = await queries.standings(
-      refused.map(({ check }) => check.owner),
+    const open = checks.flatMap((check, index) =>
+      settled[index] ? [] : [{ check, index }],
     );
-    refused.forEach(({ index }, i) => {
-      settled[index] = { error: this.attempts.refusal(standings[i]) };
-    });
+    const users = await queries.lock(open.map(({ check }) => check.owner));
     const attempts: Attempt[] = [];
     open.forEach(({ check, index }, i) => {
       const user = users[i];
-      if (user)
+      const error = this.attempts.refusal(user);
+      if (error) settled[index] = { error };
+      else
         attempts.push({
           check,
           index,
-          user,
+          user: user!,
           code: normalizeAuthCode(check.code),
         });
     });
     await this.useCodes(queries, attempts);
     await this.useRecoveryCodes(queries, attempts);
     await this.useSentCodes(queries, attempts);
-    const right = attempts.filter(({ used }) => used);
-    const epochs = await queries.forgive(
-      right.map(({ user, used }): Forgiveness => ({
-        userId: user.id,
-        mode: used!.forgives,
-        nextAttemptAt: user.next_attempt_at,
-      })),
-      numbers,
-    );
-    right.forEach((attempt, i) => {
-      attempt.accepted = { method: attempt.used!.method, epoch: epochs[i]! };
-    });
-    for (const { index, accepted = null } of attempts)
-      settled[index] = { outcome: { accepted } };
+    await this.saveUsers(queries, attempts);
     await this.record(queries, attempts);
+    for (const attempt of attempts)
+      settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
     return settled as Settled[];
   }
 
@@ -189,15 +180,12 @@ export class CheckDecision {
     );
     found.forEach(({ attempt, move }, i) => {
       if (!moved[i]) return;
-      attempt.used =
-        move.factor.kind === 'totp'
-          ? { method: 'totp', forgives: 'app' }
-          : { method: 'otp', forgives: 'all' };
+      attempt.method = move.factor.kind === 'totp' ? 'totp' : 'otp';
     });
   }
 
   /** The factor that a code belongs to, and its next counter. */
-  private match({ user, code }: Attempt, factors: readonly FactorRow[]) {
+  private match({ user, code }: Attempt, factors: readonly ComparedFactor[]) {
     const { totpWindowSteps } = this.settings.security;
     for (const factor of factors) {
       if (factor.digits !== code.length) continue;
@@ -240,7 +228,7 @@ export class CheckDecision {
       found.map(({ match }) => match.id),
     );
     found.forEach(({ attempt }, i) => {
-      if (deleted[i]) attempt.used = { method: 'recovery', forgives: 'all' };
+      if (deleted[i]) attempt.method = 'recovery';
     });
   }
 
@@ -249,8 +237,8 @@ export class CheckDecision {
     attempts: readonly Attempt[],
   ): Promise<void> {
     const asked = attempts.filter(
-      ({ code, used, user, check }) =>
-        !used &&
+      ({ code, method, user, check }) =>
+        !method &&
         /^\d{6}$/.test(code) &&
         (user.enrolled === 0 || check.sentCodesIfEnrolled !== false),
     );
@@ -274,9 +262,32 @@ export class CheckDecision {
       found.map(({ match }) => match),
     );
     found.forEach(({ attempt, match }, i) => {
-      if (deleted[i])
-        attempt.used = { method: match.channel, forgives: 'sent' };
+      if (deleted[i]) attempt.method = match.channel;
     });
+  }
+
+  /** Stores what the codes did to the standing of their users. */
+  private async saveUsers(
+    queries: CheckQueries,
+    attempts: readonly Attempt[],
+  ): Promise<void> {
+    const changed = attempts.flatMap(({ user, method }) => {
+      const standing =
+        method === undefined
+          ? this.attempts.afterWrongCode(user)
+          : this.attempts.afterRightCode(
+              user,
+              isSent(method) && user.enrolled === 1,
+            );
+      const enrolled = method === 'totp' ? 1 : user.enrolled;
+      const isSame =
+        standing.failures === user.failures &&
+        standing.next_attempt_at === user.next_attempt_at &&
+        standing.wrong_codes_until === user.wrong_codes_until &&
+        enrolled === user.enrolled;
+      return isSame ? [] : [{ ...user, ...standing, enrolled }];
+    });
+    await queries.saveUsers(changed);
   }
 
   /** Stores the answers under their keys, in the same unit of work. */
@@ -284,21 +295,25 @@ export class CheckDecision {
     queries: CheckQueries,
     attempts: readonly Attempt[],
   ): Promise<void> {
-    const rows = attempts.flatMap(({ check: { once }, accepted = null }) =>
-      once
-        ? [
-            this.records.rowOf(once.request, {
-              answer: once.answerTo(accepted),
-            }),
-          ]
-        : [],
-    );
+    const rows = attempts.flatMap((attempt) => {
+      const { once } = attempt.check;
+      if (!once) return [];
+      const answer = once.answerTo(acceptedOf(attempt));
+      return [this.records.rowOf(once.request, { answer })];
+    });
     if (rows.length === 0) return;
     const stored = await queries.putRecords(rows, this.now());
     // Another instance was faster: undo this, and answer what it stored.
     if (stored.includes(false)) throw new KeyTaken();
   }
 }
+
+function acceptedOf({ user, method }: Attempt): AcceptedCode | null {
+  return method === undefined ? null : { method, epoch: user.epoch };
+}
+
+const isSent = (method: AuthMethod) =>
+  (CHANNELS as readonly string[]).includes(method);
 
 function queriesOf(unit: Unit): CheckQueries {
   return unit.dialect === 'sqlite'

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { DATABASE, type Database } from '../store/database.js';
 import {
   type Check,
@@ -58,6 +59,7 @@ export class CheckService {
         );
       });
       settle(batch!, settled);
+      this.refuseAlike(batch!, settled);
     } catch (error) {
       await this.runEach(batch ?? this.take(), error);
     } finally {
@@ -72,8 +74,8 @@ export class CheckService {
     const rest: Waiting[] = [];
     const taken = new Set<string>();
     for (const waiting of this.waiting) {
-      const { owner, once } = waiting.check;
-      const names = [`user ${owner.realm}\n${owner.unique_id}`];
+      const { once } = waiting.check;
+      const names = [nameOf(waiting.check)];
       if (once) names.push(`key ${once.request.id}`);
       if (batch.length < MAX_BATCH && !names.some((name) => taken.has(name))) {
         batch.push(waiting);
@@ -82,6 +84,24 @@ export class CheckService {
     }
     this.waiting = rest;
     return batch;
+  }
+
+  /**
+   * Refuses the waiting checks of users who have to wait: hundreds of guesses at
+   * one user need not take hundreds of batches. One with a key may have an answer.
+   */
+  private refuseAlike(batch: Waiting[], settled: Settled[]): void {
+    const refusals = new Map<string, RateLimitError>();
+    settled.forEach((one, i) => {
+      if ('error' in one && one.error instanceof RateLimitError)
+        refusals.set(nameOf(batch[i]!.check), one.error);
+    });
+    if (refusals.size === 0) return;
+    this.waiting = this.waiting.filter(({ check, reject }) => {
+      const refusal = check.once ? undefined : refusals.get(nameOf(check));
+      if (refusal) reject(refusal);
+      return !refusal;
+    });
   }
 
   /** After a failure of the whole batch: each alone, so that nobody pays for another's row. */
@@ -103,6 +123,11 @@ export class CheckService {
       }
     }
   }
+}
+
+/** A realm contains no line break: each pair has its own name. */
+function nameOf({ owner }: Check): string {
+  return `user ${owner.realm}\n${owner.unique_id}`;
 }
 
 function settle(batch: Waiting[], settled: Settled[]): void {

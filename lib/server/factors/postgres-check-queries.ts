@@ -1,52 +1,31 @@
 import type { Unit } from '../store/database.js';
 import type { Owner } from '../store/factor-secrets.js';
-import type { FactorRow, IdempotencyRow } from '../store/schema.js';
-import type { AttemptNumbers, Standing } from './attempt-limiter.js';
+import type { IdempotencyRow } from '../store/schema.js';
 import type {
   CheckQueries,
+  ComparedFactor,
   CounterMove,
-  Forgiveness,
   LiveSentCode,
-  ReservedUser,
+  LockedUser,
 } from './check-queries.js';
 
 // Each of the batch has a position, from 1, in which results are put in order.
 
-const RESERVE = `
-  with asked as (
-    select * from unnest($1::text[], $2::text[])
-      with ordinality as asked (realm, unique_id, position)
-  ), locked as (
-    select users.id, asked.position
-    from users join asked
-      on users.realm = asked.realm and users.unique_id = asked.unique_id
-    order by users.id
-    for update of users
-  )
-  update users set
-    failures = failures + 1,
-    next_attempt_at = case
-      when failures + 1 < $3::integer then 0
-      when failures + 1 - $3::integer >= $4::integer then $5::bigint
-      else $6::bigint + ($7::bigint << (failures + 1 - $3::integer))
-    end,
-    wrong_codes_until = greatest(wrong_codes_until, $6::bigint) + $8::bigint
-  from locked
-  where users.id = locked.id
-    and failures < $9::integer
-    and next_attempt_at <= $6::bigint
-    and wrong_codes_until <= $10::bigint
-  returning locked.position, users.id, realm, unique_id, enrolled, next_attempt_at`;
-
-const STANDINGS = `
-  select position, failures, next_attempt_at, wrong_codes_until
+const LOCK = `
+  select position, users.id, users.realm, users.unique_id, enrolled, epoch,
+    failures, next_attempt_at, wrong_codes_until
   from users join unnest($1::text[], $2::text[])
     with ordinality as asked (realm, unique_id, position)
-    on users.realm = asked.realm and users.unique_id = asked.unique_id`;
+    on users.realm = asked.realm and users.unique_id = asked.unique_id
+  order by users.id
+  for update of users`;
+
+const COMPARED =
+  'select id, user_id, kind, secret, algorithm, digits, period, counter from factors where user_id = any($1::text[])';
 
 const FACTORS = {
-  codes: `select * from factors where user_id = any($1::text[]) and kind in ('totp', 'otp')`,
-  recovery: `select * from factors where user_id = any($1::text[]) and kind = 'recovery'`,
+  codes: `${COMPARED} and kind in ('totp', 'otp')`,
+  recovery: `${COMPARED} and kind = 'recovery'`,
 };
 
 const TRY_SENT_CODES = `
@@ -78,21 +57,15 @@ const DELETE_SENT_CODES = `
     and sent_codes.code_hash = used.code_hash
   returning used.position`;
 
-const FORGIVE = `
+const SAVE_USERS = `
   update users set
-    failures = case
-      when mode <> 'sent' or enrolled = 0 then 0 else greatest(failures - 1, 0)
-    end,
-    next_attempt_at = case
-      when mode <> 'sent' or enrolled = 0 or users.next_attempt_at = forgiven.next_attempt_at
-      then 0 else users.next_attempt_at
-    end,
-    wrong_codes_until = wrong_codes_until - $4::bigint,
-    enrolled = case when mode = 'app' then 1 else enrolled end
-  from unnest($1::text[], $2::text[], $3::bigint[])
-    with ordinality as forgiven (id, mode, next_attempt_at, position)
-  where users.id = forgiven.id
-  returning forgiven.position, epoch`;
+    failures = saved.failures,
+    next_attempt_at = saved.next_attempt_at,
+    wrong_codes_until = saved.wrong_codes_until,
+    enrolled = saved.enrolled
+  from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::integer[])
+    as saved (id, failures, next_attempt_at, wrong_codes_until, enrolled)
+  where users.id = saved.id`;
 
 const RECORDS = `
   select position, idempotency.*
@@ -117,30 +90,16 @@ const PUT_RECORDS = `
 export class PostgresCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
-  async reserve(owners: readonly Owner[], n: AttemptNumbers) {
-    return await this.inOrder<ReservedUser>(RESERVE, owners.length, [
-      owners.map(({ realm }) => realm),
-      owners.map(({ unique_id }) => unique_id),
-      n.free,
-      n.doublings,
-      n.now + n.maxDelayMs,
-      n.now,
-      n.delayMs,
-      n.shareMs,
-      n.lockAt,
-      n.now + n.aheadMs,
-    ]);
-  }
-
-  async standings(owners: readonly Owner[]) {
-    return await this.inOrder<Standing>(STANDINGS, owners.length, [
+  lock(owners: readonly Owner[]) {
+    return this.inOrder<LockedUser>(LOCK, owners.length, [
       owners.map(({ realm }) => realm),
       owners.map(({ unique_id }) => unique_id),
     ]);
   }
 
   async factors(userIds: readonly string[], kinds: 'codes' | 'recovery') {
-    return await this.unit.all<FactorRow>(FACTORS[kinds], [userIds]);
+    if (userIds.length === 0) return [];
+    return await this.unit.all<ComparedFactor>(FACTORS[kinds], [userIds]);
   }
 
   async trySentCodes(
@@ -181,18 +140,15 @@ export class PostgresCheckQueries implements CheckQueries {
     );
   }
 
-  async forgive(forgiven: readonly Forgiveness[], { shareMs }: AttemptNumbers) {
-    const rows = await this.inOrder<{ epoch: string }>(
-      FORGIVE,
-      forgiven.length,
-      [
-        forgiven.map(({ userId }) => userId),
-        forgiven.map(({ mode }) => mode),
-        forgiven.map(({ nextAttemptAt }) => nextAttemptAt),
-        shareMs,
-      ],
-    );
-    return rows.map((row) => row!.epoch);
+  async saveUsers(users: readonly LockedUser[]) {
+    if (users.length === 0) return;
+    await this.unit.run(SAVE_USERS, [
+      users.map(({ id }) => id),
+      users.map(({ failures }) => failures),
+      users.map(({ next_attempt_at }) => next_attempt_at),
+      users.map(({ wrong_codes_until }) => wrong_codes_until),
+      users.map(({ enrolled }) => enrolled),
+    ]);
   }
 
   async records(ids: readonly string[], now: number) {
@@ -200,6 +156,7 @@ export class PostgresCheckQueries implements CheckQueries {
   }
 
   async putRecords(records: readonly IdempotencyRow[], now: number) {
+    if (records.length === 0) return [];
     const rows = await this.unit.all<{ id: string }>(PUT_RECORDS, [
       records.map(({ id }) => id),
       records.map(({ fingerprint }) => fingerprint),

@@ -14,7 +14,7 @@ import {
   tokenHashes,
   tokenLookup,
 } from '../store/stored-hashes.js';
-import type { AcceptedCode } from './attempt-limiter.js';
+import type { AcceptedCode } from './check-decision.js';
 
 /** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 100;

@@ -16,6 +16,8 @@ export interface Unit {
    * `?` on SQLite, `$1` on PostgreSQL.
    */
   all<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]>;
+  /** Runs a statement likewise, and returns how many rows it changed. */
+  run(sql: string, parameters: readonly unknown[]): Promise<number>;
 }
 
 /**

@@ -187,6 +187,8 @@ function unitOn(client: pg.PoolClient): Unit {
     },
     all: async <Row>(sql: string, parameters: readonly unknown[]) =>
       (await query(client, sql, parameters)).rows as Row[],
+    run: async (sql: string, parameters: readonly unknown[]) =>
+      (await query(client, sql, parameters)).rowCount ?? 0,
   };
 }
 

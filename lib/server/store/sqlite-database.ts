@@ -56,7 +56,9 @@ export class SqliteDatabase implements Database {
       dialect: 'sqlite',
       db,
       all: async <Row>(sql: string, parameters: readonly unknown[]) =>
-        writer.all(sql, parameters) as Row[],
+        writer.prepare(sql).all(parameters) as Row[],
+      run: async (sql: string, parameters: readonly unknown[]) =>
+        Number(writer.prepare(sql).run(parameters).changes),
     };
     this.read =
       reader === writer
@@ -219,13 +221,7 @@ class PreparingConnection implements SqliteConnection {
     return statement;
   }
 
-  all(sql: string, parameters: readonly unknown[]): unknown[] {
-    const statement = this.prepare(sql);
-    if (statement.reader) return statement.all(parameters);
-    statement.run(parameters);
-    return [];
-  }
-
+  /** Runs a statement without parameters. */
   run(sql: string): void {
     this.prepare(sql).run([]);
   }
@@ -303,7 +299,7 @@ function openLog(
   file: string,
   writer: PreparingConnection,
 ): number | undefined {
-  const [mode] = writer.all('pragma journal_mode', []) as {
+  const [mode] = writer.prepare('pragma journal_mode').all([]) as {
     journal_mode: string;
   }[];
   if (mode?.journal_mode !== 'wal') return undefined;

@@ -5,7 +5,7 @@
  * Run by `npm run bench:server`, after a build. `POSTGRES_URL` names an existing
  * PostgreSQL; without it, one is started. `BENCH_CHECKS`: checks per row (12,000).
  * `BENCH_ONLY`: rows whose names contain it. `BENCH_USERS`: users of the server
- * (as many as are needed).
+ * (as many as are needed). `BENCH_NODE_OPTIONS`: options of the measured process (--cpu-prof).
  */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -30,12 +30,15 @@ let databases = 0;
 const sqlite = async () => `sqlite:${join(folder, `${++databases}.sqlite`)}`;
 
 async function startTarget(kind, database) {
-  const child = fork(here('target.mjs'), [
-    kind,
-    database,
-    apiKey,
-    encryptionKey,
-  ]);
+  const child = fork(
+    here('target.mjs'),
+    [kind, database, apiKey, encryptionKey],
+    {
+      execArgv: (process.env.BENCH_NODE_OPTIONS ?? '')
+        .split(' ')
+        .filter(Boolean),
+    },
+  );
   const [{ port }] = await once(child, 'message');
   return {
     url: `http://127.0.0.1:${port}/v1/check`,
@@ -75,7 +78,8 @@ async function measure({
             secret: new Uint8Array(20),
           }));
   const targets = [];
-  for (let i = 0; i < instances; i++) targets.push(await startTarget(kind, url));
+  for (let i = 0; i < instances; i++)
+    targets.push(await startTarget(kind, url));
   const headers = { authorization: apiKey };
   const urls = targets.map((target) => target.url);
   const bodies = bodiesOf(users, CHECKS);

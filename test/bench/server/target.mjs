@@ -36,7 +36,8 @@ async function startBare(check) {
 }
 
 async function startGAuthify() {
-  const { GAuthifyServerModule } = await import('../../../dist/server/index.js');
+  const { GAuthifyServerModule } =
+    await import('../../../dist/server/index.js');
   const { createFastifyAdapter } =
     await import('../../../dist/server/v1/fastify-adapter.js');
   const app = await NestFactory.create(
