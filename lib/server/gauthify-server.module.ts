@@ -62,8 +62,8 @@ import { UsersService } from './users/users.service.js';
     },
     {
       provide: CLOCK,
-      inject: [GAUTHIFY_SERVER_OPTIONS],
-      useFactory: ({ now }: GAuthifyServerOptions) => now ?? Date.now,
+      inject: [SERVER_SETTINGS],
+      useFactory: ({ now }: ServerSettings) => now,
     },
     {
       provide: DATABASE,

@@ -17,6 +17,7 @@ import { Test } from '@nestjs/testing';
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { GAuthifyModule, MfaGuard } from 'nestjs-gauthify';
 import {
+  ApiKeysService,
   type GAuthifyServerOptions,
   GAuthifyServerModule,
 } from 'nestjs-gauthify/server';
@@ -160,7 +161,7 @@ describe('does not start', () => {
     [
       'with a key that is too short',
       { apiKeys: [{ realm: 'a', key: 'x' }] },
-      /GAUTHIFY_API_KEYS/,
+      /^Option apiKeys: the key of entry 1 must be 16 to 255/,
     ],
     [
       'with an unknown security option',
@@ -171,6 +172,16 @@ describe('does not start', () => {
       'with a wrong number',
       { security: { freeAttempts: 0 } },
       /security\.freeAttempts/,
+    ],
+    [
+      'with a path that is no string',
+      { path: 7 } as object,
+      /^Option path must be a string such as "gauthify", but is 7$/,
+    ],
+    [
+      'with standalone as a word',
+      { standalone: 'yes' } as object,
+      /^Option standalone must be false or true, but is "yes"$/,
     ],
   ])('%s', async (_, options, message) => {
     await expect(
@@ -203,6 +214,73 @@ describe('does not start', () => {
     await expect(start('fastify', { database })).rejects.toThrow(
       /key file .* is missing/,
     );
+  });
+});
+
+it('names its options where useFactory returns none', async () => {
+  const compiled = Test.createTestingModule({
+    imports: [
+      GAuthifyServerModule.forRootAsync({
+        useFactory: (): GAuthifyServerOptions => undefined!,
+      }),
+    ],
+  }).compile();
+  await expect(compiled).rejects.toMatchObject({
+    name: 'StartError',
+    message: expect.stringMatching(/^The options of GAuthifyServerModule must/),
+  });
+});
+
+describe('an application without an API key', () => {
+  /** The warnings about API keys of one start. */
+  async function warnings(
+    options: GAuthifyServerOptions & { standalone?: boolean },
+    createFirst = false,
+  ) {
+    const warned = jest
+      .spyOn(Logger.prototype, 'warn')
+      .mockImplementation(() => {});
+    try {
+      const module = await Test.createTestingModule({
+        imports: [
+          GAuthifyServerModule.forRoot({
+            database: 'sqlite::memory:',
+            ...options,
+          }),
+        ],
+      }).compile();
+      app = module.createNestApplication(await adapter('fastify'));
+      await app.init();
+      if (createFirst) await app.get(ApiKeysService).createFirst();
+      return warned.mock.calls
+        .map(([sentence]) => String(sentence))
+        .filter((sentence) => sentence.includes('API key'));
+    } finally {
+      warned.mockRestore();
+      await app!.close();
+      app = undefined;
+    }
+  }
+
+  it('warns once that no call can be authenticated, and says what to set', async () => {
+    expect(await warnings({})).toEqual([
+      'There is no API key, so every call is answered with 401: set the option apiKeys to [{ realm, key }], or call createFirst() of ApiKeysService',
+    ]);
+  });
+
+  it('does not warn if a key is in the options', async () => {
+    const apiKeys = [{ realm: 'a', key: KEY }];
+    expect(await warnings({ apiKeys })).toEqual([]);
+  });
+
+  it('does not warn if a key is in the database', async () => {
+    const database = `sqlite:${join(folder, 'one-key.sqlite')}`;
+    await warnings({ database }, true);
+    expect(await warnings({ database })).toEqual([]);
+  });
+
+  it('does not warn if it is standalone: the program then makes a key', async () => {
+    expect(await warnings({ standalone: true })).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { namingVariables, unknownVariables } from '../settings/environment.js';
 import { missingPackage } from './missing-package.js';
 
 const USAGE = `Usage: gauthify-server [--help] [--version]
@@ -37,7 +38,6 @@ async function serve(): Promise<void> {
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
-  const { unknownVariables } = await import('../settings/environment.js');
   const { keyFileOf } = await import('../store/key-file.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
@@ -114,7 +114,7 @@ main().catch((error: unknown) => {
 function sentenceOf(error: unknown): string {
   const { name, code, message, stack, port } =
     error as NodeJS.ErrnoException & { port?: number };
-  if (name === 'StartError') return message;
+  if (name === 'StartError') return namingVariables(message);
   if (code === 'EADDRINUSE')
     return `PORT ${port} is in use: stop the program that listens there, or set another PORT`;
   if (code === 'EACCES')

@@ -5,7 +5,7 @@ export function sqliteFile(url: string): string {
   const file = /^sqlite:(?:\/\/(?=\/))?(.+)$/s.exec(url)?.[1];
   if (!file)
     throw new StartError(
-      `DATABASE_URL (option database) must be sqlite:<file> or sqlite::memory:, but is not (its value is not shown: it may hold a password)`,
+      `Option database must be sqlite:<file> or sqlite::memory: (its value is not shown: it may hold a password)`,
     );
   return file;
 }
