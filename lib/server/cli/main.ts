@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -33,6 +32,8 @@ async function main(): Promise<void> {
 }
 
 async function serve(): Promise<void> {
+  // Every package is loaded here, so that an error can name a missing one.
+  await import('reflect-metadata');
   const { ConsoleLogger, Logger } = await import('@nestjs/common');
   const { NestFactory } = await import('@nestjs/core');
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
