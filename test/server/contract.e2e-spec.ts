@@ -377,7 +377,38 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
         error_code: 'invalid_api_key',
         http_status: 401,
       });
+      expect(body.error_message).not.toContain(server.apiKey);
     });
+
+    it.each<[string, () => Record<string, string>, string]>([
+      ['nothing', () => ({}), 'No API key was given'],
+      [
+        'Authorization: Bearer',
+        () => ({ authorization: `Bearer ${server.apiKey}` }),
+        'The scheme Bearer is not accepted',
+      ],
+      [
+        'another scheme',
+        () => ({ authorization: `Token ${server.apiKey}` }),
+        'The header Authorization holds more than the API key',
+      ],
+      [
+        'x-api-key',
+        () => ({ 'x-api-key': server.apiKey }),
+        'The header x-api-key is not read',
+      ],
+    ])(
+      'says how to send the key to who sent %s',
+      async (_, headers, problem) => {
+        const response = await fetch(`${server.accessPoint}users/`, {
+          headers: headers(),
+        });
+        expect(response.status).toBe(401);
+        expect(((await response.json()) as any).error_message).toBe(
+          `${problem}: send the API key as the password of HTTP Basic with an empty user name (curl -u :KEY), alone in the header Authorization, or as the query parameter api_key`,
+        );
+      },
+    );
   });
 
   it('does not reach another realm’s users', async () => {
