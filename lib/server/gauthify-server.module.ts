@@ -45,7 +45,8 @@ import { UsersService } from './users/users.service.js';
  * the users' pages, at `{path}/v1/`.
  *
  * `path` mounts it elsewhere than at the root. A global prefix of the application
- * must exclude its routes (`exclude: ['v1/{*path}']`).
+ * must exclude its routes, with `path` in front: for the path `gauthify`,
+ * `exclude: ['gauthify/v1/{*path}']`.
  */
 @Module({
   controllers: [

@@ -51,6 +51,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function start(
   name: (typeof ADAPTERS)[number],
   options: GAuthifyServerOptions & { path?: string },
+  configure?: (app: INestApplication) => void,
 ): Promise<string> {
   const module = await Test.createTestingModule({
     imports: [
@@ -62,6 +63,7 @@ async function start(
     ],
   }).compile();
   app = module.createNestApplication(await adapter(name), { logger: false });
+  configure?.(app);
   await app.listen(0, '127.0.0.1');
   return await app.getUrl();
 }
@@ -102,6 +104,30 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
     const own = await fetch(`${url}/nope`);
     expect(await own.json()).toMatchObject({ message: 'Cannot GET /nope' });
   });
+
+  it.each([
+    ['gauthify', 'gauthify/v1/{*path}', '/gauthify/v1/'],
+    [undefined, 'v1/{*path}', '/v1/'],
+  ])(
+    'with the path %s, is served beside a global prefix that excludes %s',
+    async (path, excluded, mounted) => {
+      const url = await start(
+        name,
+        { database: 'sqlite::memory:', ...(path && { path }) },
+        (app) => app.setGlobalPrefix('api', { exclude: [excluded] }),
+      );
+      const { data } = await create(url + mounted);
+      expect(data.unique_id).toBe('jane');
+      expect((await fetch(data.qr_url)).status).toBe(200);
+      expect((await fetch(data.ez_url)).status).toBe(200);
+      const { error_code } = await fetchJson(`${url}${mounted}nope/`);
+      expect(error_code).toBe('path_not_found');
+      if (path) {
+        const own = await fetch(`${url}/api/v1/users`);
+        expect(await own.text()).toBe('own users');
+      }
+    },
+  );
 
   it('is not asked for a second factor by a guard of the whole application', async () => {
     const module = await Test.createTestingModule({
