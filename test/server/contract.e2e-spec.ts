@@ -63,7 +63,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     });
   });
 
-  it('shows what has no value as null', async () => {
+  it('shows fields without a value as null', async () => {
     const user = await createUser(server);
     expect(user).toMatchObject({
       email: null,
@@ -73,7 +73,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     });
   });
 
-  it('answers a user that exists with a conflict', async () => {
+  it('answers 409 if the unique_id exists', async () => {
     const { unique_id } = await createUser(server);
     const { status, body } = await call(server, 'POST', 'users/', {
       unique_id,
@@ -108,7 +108,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
   });
 
   it.each(['raw@example.com', 'raw/id'])(
-    'finds the user %p by a path as it is',
+    'finds the user %p by a path that is not encoded',
     async (unique_id) => {
       await call(server, 'POST', 'users/', { unique_id, display_name: 'x' });
       expect(
@@ -117,7 +117,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     },
   );
 
-  it('updates what is given and leaves the rest', async () => {
+  it('updates the given fields and leaves the others', async () => {
     const { unique_id, key, otp } = await createUser(server, {
       email: 'a@example.com',
       meta: '{"a":1}',
@@ -189,7 +189,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     },
   );
 
-  it('takes a query to its end, also past a second question mark', async () => {
+  it('reads the whole query, past a second question mark too', async () => {
     const { unique_id, key } = await createUser(server);
     const path = `users/${unique_id}/?display_name=what?&reset_key=true`;
     const { body } = await call(server, 'PUT', path);
@@ -197,7 +197,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(body.data.key).not.toBe(key);
   });
 
-  it('resets no key of who is enrolled, unless_enrolled', async () => {
+  it('does not reset an enrolled user’s key if unless_enrolled is given', async () => {
     const { unique_id, key } = await createUser(server);
     const path = `users/${unique_id}/`;
     const params = { reset_key: '1', unless_enrolled: '1' };
@@ -223,7 +223,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(renamed.status).toBe(200);
   });
 
-  it('deletes a user and shows them as they last were', async () => {
+  it('deletes a user and answers their last state', async () => {
     const user = await createUser(server);
     const path = `users/${user.unique_id}/`;
     expect((await call(server, 'DELETE', path)).body.data).toEqual(user);
@@ -398,7 +398,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
         'The header x-api-key is not read',
       ],
     ])(
-      'says how to send the key to who sent %s',
+      'explains how to send the key when the request has %s',
       async (_, headers, problem) => {
         const response = await fetch(`${server.accessPoint}users/`, {
           headers: headers(),

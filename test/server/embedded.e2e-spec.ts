@@ -81,7 +81,7 @@ const create = (url: string) =>
   });
 
 describe.each(ADAPTERS)('inside an application on %s', (name) => {
-  it('is mounted where it is told, and leaves the application’s own routes alone', async () => {
+  it('is mounted at the given path, and leaves the application’s own routes alone', async () => {
     const url = await start(name, {
       database: 'sqlite::memory:',
       path: '/gauthify/',
@@ -150,7 +150,7 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
     expect((await fetch(`${url}/v1/users`)).status).toBe(401);
   });
 
-  it('writes URLs with the public address it is given', async () => {
+  it('builds URLs from the given public URL', async () => {
     const url = await start(name, {
       database: 'sqlite::memory:',
       publicUrl: 'https://mfa.example.com/x/',
@@ -310,7 +310,7 @@ describe('an application without an API key', () => {
   });
 });
 
-it('warns of a Fastify that would not find long ids', async () => {
+it('warns if Fastify would not find long ids', async () => {
   const warned = jest
     .spyOn(Logger.prototype, 'warn')
     .mockImplementation(() => {});

@@ -84,7 +84,7 @@ it('the program names @nestjs/core where it is missing, and then no version of N
   );
 });
 
-it('the program tells the cause where a package is there and does not load', () => {
+it('the program states the cause if an installed package does not load', () => {
   install('otpauth');
   const broken = join(folder, 'node_modules/otpauth');
   mkdirSync(broken);
@@ -102,7 +102,7 @@ it('the program tells the cause where a package is there and does not load', () 
   expect(status).toBe(1);
 });
 
-it('a missing native binary is not blamed on the database, and leaves no file', () => {
+it('the program names a missing native binary, does not blame the database, and leaves no file', () => {
   install('better-sqlite3');
   const copy = join(folder, 'node_modules/better-sqlite3');
   cpSync('node_modules/better-sqlite3', copy, { recursive: true });

@@ -142,7 +142,7 @@ it('forgets the expired tokens of all users', async () => {
   expect(rows).toEqual([{ user_id: row.id }]);
 });
 
-it('a message for a user who is deleted meanwhile is a 404, and not sent', async () => {
+it('a message for a user who is deleted meanwhile is a 404 and is not sent', async () => {
   const { unique_id } = await createUser(server, { email: 'gone@example.com' });
   const row = await server.app.get(UsersService).get('test', unique_id);
   await call(server, 'DELETE', `users/${unique_id}/`);

@@ -166,7 +166,7 @@ export class PagesController {
     user: UserRow,
     code: string | undefined,
   ): Promise<AcceptedCode | string> {
-    // Not counted as an attempt: what cannot be a code is no guess.
+    // Not counted as an attempt: this text cannot be a code, so it is not a guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
       const options = { sentCodesIfEnrolled: false };

@@ -16,13 +16,17 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
 export const isString = (value: unknown): value is string =>
   typeof value === 'string';
 
+/** Any string. */
 export const TEXT: OptionType = { matches: isString, description: 'a string' };
 
+/** An array; its entries are checked elsewhere. */
 export const arrayOf = (description: string, isSecret = false): OptionType => ({
   matches: Array.isArray,
   description: `an array of ${description}`,
   isSecret,
 });
+
+/** An object; its members are checked elsewhere. */
 export const objectLike = (
   description: string,
   isSecret = false,
