@@ -1,5 +1,6 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
+import { checkTypes, oneOf, TEXT } from './settings/option-type.js';
 import { MOUNT_PATH, STANDALONE, toMountPath } from './settings/mount-path.js';
 import { HomeController } from './pages/home.controller.js';
 import type { GAuthifyServerOptions } from './settings/server.options.js';
@@ -23,6 +24,13 @@ export const {
   }>(
     { path: undefined, standalone: undefined },
     (definition, { path, standalone }) => {
+      checkTypes(
+        { path, standalone },
+        {
+          path: { ...TEXT, description: 'a string such as "gauthify"' },
+          standalone: oneOf(false, true),
+        },
+      );
       const mountPath = toMountPath(path);
       return {
         ...definition,

@@ -57,7 +57,8 @@ import { UsersService } from './users/users.service.js';
  * the users' pages, at `{path}/v1/`.
  *
  * `path` mounts it elsewhere than at the root. A global prefix of the application
- * must exclude its routes (`exclude: ['v1/{*path}']`).
+ * must exclude its routes, with `path` in front: for the path `gauthify`,
+ * `exclude: ['gauthify/v1/{*path}']`.
  */
 @Module({
   controllers: [
@@ -75,8 +76,8 @@ import { UsersService } from './users/users.service.js';
     },
     {
       provide: CLOCK,
-      inject: [GAUTHIFY_SERVER_OPTIONS],
-      useFactory: ({ now }: GAuthifyServerOptions) => now ?? Date.now,
+      inject: [SERVER_SETTINGS],
+      useFactory: ({ now }: ServerSettings) => now,
     },
     {
       provide: DATABASE,

@@ -2,9 +2,9 @@ export { GAuthifyServerModule } from './gauthify-server.module.js';
 export type { EncryptionKey } from './settings/encryption-keys.js';
 export type {
   GAuthifyServerOptions,
-  RealmKey,
   WhileLocked,
 } from './settings/server.options.js';
+export type { RealmKey } from './settings/realm-key.js';
 export {
   SECURITY_DEFAULTS,
   type SecurityOptions,

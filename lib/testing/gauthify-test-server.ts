@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { INestApplication } from '@nestjs/common';
-import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import type { OutboxMessage } from '../server/delivery/outbox.js';
 import { missingPackage } from '../server/cli/missing-package.js';
 import type { GAuthifyServerOptions } from '../server/settings/server.options.js';
@@ -46,8 +46,8 @@ export class GAuthifyTestServer {
     adapter,
     ...options
   }: GAuthifyTestServerOptions = {}): Promise<GAuthifyTestServer> {
-    const loaded = await loadServer();
-    const { createFastifyAdapter, GAuthifyServerModule } = loaded;
+    const loaded = await namingMissing(load);
+    const { createFastifyAdapter, GAuthifyServerModule, NestFactory } = loaded;
     const clock = { offsetMs: 0 };
     const apiKey = randomBytes(20).toString('hex');
     const app = await NestFactory.create(
@@ -58,7 +58,7 @@ export class GAuthifyTestServer {
         now: () => Date.now() + clock.offsetMs,
         standalone: true,
       }),
-      adapter ?? (await createFastifyAdapter()),
+      adapter ?? (await namingMissing(createFastifyAdapter)),
       { logger: false, abortOnError: false },
     );
     await app.listen(0, '127.0.0.1');
@@ -88,7 +88,7 @@ export class GAuthifyTestServer {
     return totpCode(secret, stepAt(this.now()) + stepsAhead);
   }
 
-  /** The last 100 messages, newest first. */
+  /** The last 100 messages of each realm, newest first. */
   get outbox(): OutboxMessage[] {
     return this.app.get(this.loaded.Outbox).messages();
   }
@@ -111,8 +111,9 @@ export class GAuthifyTestServer {
 
 type LoadedServer = Awaited<ReturnType<typeof load>>;
 
-/** Loads what needs optional peers of the package, so that an error can name a missing one. */
+/** Loads what needs peers of the package, so that an error can name a missing one. */
 async function load() {
+  const { NestFactory } = await import('@nestjs/core');
   const { Secret } = await import('otpauth');
   const { stepAt, totpCode } = await import('../server/factors/otp.js');
   const { Outbox } = await import('../server/delivery/outbox.js');
@@ -121,6 +122,7 @@ async function load() {
   const { GAuthifyServerModule } =
     await import('../server/gauthify-server.module.js');
   return {
+    NestFactory,
     Secret,
     stepAt,
     totpCode,
@@ -130,7 +132,7 @@ async function load() {
   };
 }
 
-async function loadServer(): Promise<LoadedServer> {
+async function namingMissing<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (error) {

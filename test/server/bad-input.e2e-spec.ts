@@ -148,7 +148,7 @@ describe.each(ADAPTERS)('bad input on %s', (name) => {
     expect(({} as { admin?: unknown }).admin).toBeUndefined();
   });
 
-  it('a __proto__ among the parameters is no parameter', async () => {
+  it('ignores __proto__ among the parameters', async () => {
     const answer = await json(
       'POST',
       'users/',
@@ -195,7 +195,7 @@ describe.each(ADAPTERS)('bad input on %s', (name) => {
     },
   );
 
-  it('a body without an end is cut off', async () => {
+  it('cuts off a body that never ends', async () => {
     const { hostname, port } = new URL(server.accessPoint);
     const socket = connect(Number(port), hostname);
     socket.on('error', () => {});
@@ -288,7 +288,7 @@ describe.each(ADAPTERS)('bad input on %s', (name) => {
     expectRefusal(answer, 'No such user', 404);
   });
 
-  it('SQL in an id is an id', async () => {
+  it('treats SQL in an id as text', async () => {
     const unique_id = `'; drop table users; --`;
     await call(server, 'POST', 'users/', {
       unique_id,
@@ -303,7 +303,7 @@ describe.each(ADAPTERS)('bad input on %s', (name) => {
   });
 });
 
-it('gives a server that stands alone ten seconds for a request', async () => {
+it('the standalone server gives a request ten seconds to arrive', async () => {
   const server = await GAuthifyTestServer.start();
   // Node takes the longer of the two for the request.
   expect(server.app.getHttpServer()).toMatchObject({

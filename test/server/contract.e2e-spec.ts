@@ -64,7 +64,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     });
   });
 
-  it('shows what has no value as null', async () => {
+  it('shows fields without a value as null', async () => {
     const user = await createUser(server);
     expect(user).toMatchObject({
       email: null,
@@ -74,7 +74,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     });
   });
 
-  it('answers a user that exists with a conflict', async () => {
+  it('answers 409 if the unique_id exists', async () => {
     const { unique_id } = await createUser(server);
     const { status, body } = await call(server, 'POST', 'users/', {
       unique_id,
@@ -109,7 +109,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
   });
 
   it.each(['raw@example.com', 'raw/id'])(
-    'finds the user %p by a path as it is',
+    'finds the user %p by a path that is not encoded',
     async (unique_id) => {
       await call(server, 'POST', 'users/', { unique_id, display_name: 'x' });
       expect(
@@ -118,7 +118,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     },
   );
 
-  it('updates what is given and leaves the rest', async () => {
+  it('updates the given fields and leaves the others', async () => {
     const { unique_id, key, otp } = await createUser(server, {
       email: 'a@example.com',
       meta: '{"a":1}',
@@ -190,7 +190,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     },
   );
 
-  it('takes a query to its end, also past a second question mark', async () => {
+  it('reads the whole query, past a second question mark too', async () => {
     const { unique_id, key } = await createUser(server);
     const path = `users/${unique_id}/?display_name=what?&reset_key=true`;
     const { body } = await call(server, 'PUT', path);
@@ -198,7 +198,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(body.data.key).not.toBe(key);
   });
 
-  it('resets no key of who is enrolled, unless_enrolled', async () => {
+  it('does not reset an enrolled user’s key if unless_enrolled is given', async () => {
     const { unique_id, key } = await createUser(server);
     const path = `users/${unique_id}/`;
     const params = { reset_key: '1', unless_enrolled: '1' };
@@ -224,7 +224,7 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
     expect(renamed.status).toBe(200);
   });
 
-  it('deletes a user and shows them as they last were', async () => {
+  it('deletes a user and answers their last state', async () => {
     const user = await createUser(server);
     const path = `users/${user.unique_id}/`;
     expect((await call(server, 'DELETE', path)).body.data).toEqual(user);
@@ -378,7 +378,38 @@ describe.each(ADAPTERS)('the v1 contract on %s', (name) => {
         error_code: 'invalid_api_key',
         http_status: 401,
       });
+      expect(body.error_message).not.toContain(server.apiKey);
     });
+
+    it.each<[string, () => Record<string, string>, string]>([
+      ['nothing', () => ({}), 'No API key was given'],
+      [
+        'Authorization: Bearer',
+        () => ({ authorization: `Bearer ${server.apiKey}` }),
+        'The scheme Bearer is not accepted',
+      ],
+      [
+        'another scheme',
+        () => ({ authorization: `Token ${server.apiKey}` }),
+        'The header Authorization holds more than the API key',
+      ],
+      [
+        'x-api-key',
+        () => ({ 'x-api-key': server.apiKey }),
+        'The header x-api-key is not read',
+      ],
+    ])(
+      'explains how to send the key when the request has %s',
+      async (_, headers, problem) => {
+        const response = await fetch(`${server.accessPoint}users/`, {
+          headers: headers(),
+        });
+        expect(response.status).toBe(401);
+        expect(((await response.json()) as any).error_message).toBe(
+          `${problem}: send the API key as the password of HTTP Basic with an empty user name (curl -u :KEY), alone in the header Authorization, or as the query parameter api_key`,
+        );
+      },
+    );
   });
 
   it('does not reach another realm’s users', async () => {

@@ -28,7 +28,7 @@ async function startMail(refuse?: () => string | undefined) {
 const send = (server: GAuthifyTestServer, unique_id: string) =>
   call(server, 'POST', 'email/', { unique_id });
 
-it('mails the code, and SMS and voice go to the outbox', async () => {
+it('sends the code by e-mail, and puts SMS and voice messages into the outbox', async () => {
   const mail = await startMail();
   const server = await start({
     issuer: 'My Bank',
@@ -53,7 +53,7 @@ it('mails the code, and SMS and voice go to the outbox', async () => {
   expect(server.outbox).toMatchObject([{ channel: 'sms', to: '+19162627232' }]);
 });
 
-it('sends to one address alone, whatever it looks like', async () => {
+it('sends to exactly one address, whatever it looks like', async () => {
   const mail = await startMail();
   const server = await start({
     smtp: { url: mail.url, from: 'bank@example.com' },
@@ -73,7 +73,7 @@ it('sends to one address alone, whatever it looks like', async () => {
 });
 
 describe('a message that cannot be delivered', () => {
-  it('is a 500, gives the allowance back, and leaves no address in the log', async () => {
+  it('is a 500, does not count against the limit, and leaves no address in the log', async () => {
     let refusal: string | undefined = 'no mailbox jane@example.com here';
     const mail = await startMail(() => refusal);
     const logged = jest
@@ -101,7 +101,7 @@ describe('a message that cannot be delivered', () => {
     expect((await send(server, unique_id)).status).toBe(200);
   });
 
-  it('keeps its distance to the next one', async () => {
+  it('still delays the next message', async () => {
     const sent: string[] = [];
     const server = await start({
       senders: {
@@ -156,7 +156,7 @@ describe('a message that cannot be delivered', () => {
     });
   });
 
-  it('is a 500 also where no mail server answers', async () => {
+  it('is a 500 if no mail server answers', async () => {
     const mail = await MailServer.start();
     await mail.close();
     const server = await start({
@@ -171,7 +171,7 @@ describe('a message that cannot be delivered', () => {
   });
 });
 
-describe('a message of which nobody knows whether it was delivered', () => {
+describe('a message that may have been delivered', () => {
   it('is sent once for an idempotency key, and counts as sent', async () => {
     // Takes the mail, and is gone before it says so.
     const mail = await MailServer.start(undefined, (it) =>
@@ -214,7 +214,7 @@ describe('a message of which nobody knows whether it was delivered', () => {
     expect(JSON.stringify(logged.mock.calls)).not.toContain('jane');
   });
 
-  it('is one also for a sender of your own that gives no cause', async () => {
+  it('is recognized from a custom sender that gives no cause', async () => {
     const logged = jest
       .spyOn(Logger.prototype, 'error')
       .mockImplementation(() => {});
@@ -246,7 +246,7 @@ describe('a message of which nobody knows whether it was delivered', () => {
     expect(sent).toBe(1);
   });
 
-  it('is given up by the clock, though the mail server answers slowly', async () => {
+  it('is abandoned at the deadline even if the mail server keeps answering slowly', async () => {
     const mail = await MailServer.start(undefined, () => undefined);
     cleanups.push(() => mail.close());
     const sender = new SmtpSender(
@@ -270,7 +270,7 @@ describe('a message of which nobody knows whether it was delivered', () => {
   });
 });
 
-it('takes a sender of your own', async () => {
+it('uses a custom sender', async () => {
   const sent: unknown[] = [];
   const server = await start({
     senders: { sms: { send: async (message) => void sent.push(message) } },
@@ -302,7 +302,7 @@ it('speaks a voice code digit by digit, twice', async () => {
   );
 });
 
-it('shows the outbox to the realm’s own key alone', async () => {
+it('shows the outbox only to the realm’s own key', async () => {
   const server = await start({
     apiKeys: [{ realm: 'other', key: 'o'.repeat(32) }],
   });

@@ -17,6 +17,7 @@ import { Test } from '@nestjs/testing';
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { GAuthifyModule, MfaGuard } from 'nestjs-gauthify';
 import {
+  ApiKeysService,
   type GAuthifyServerOptions,
   GAuthifyServerModule,
 } from 'nestjs-gauthify/server';
@@ -50,6 +51,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function start(
   name: (typeof ADAPTERS)[number],
   options: GAuthifyServerOptions & { path?: string },
+  configure?: (app: INestApplication) => void,
 ): Promise<string> {
   const module = await Test.createTestingModule({
     imports: [
@@ -61,6 +63,7 @@ async function start(
     ],
   }).compile();
   app = module.createNestApplication(await adapter(name), { logger: false });
+  configure?.(app);
   await app.listen(0, '127.0.0.1');
   return await app.getUrl();
 }
@@ -78,7 +81,7 @@ const create = (url: string) =>
   });
 
 describe.each(ADAPTERS)('inside an application on %s', (name) => {
-  it('is mounted where it is told, and leaves the application’s own routes alone', async () => {
+  it('is mounted at the given path, and leaves the application’s own routes alone', async () => {
     const url = await start(name, {
       database: 'sqlite::memory:',
       path: '/gauthify/',
@@ -102,6 +105,30 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
     expect(await own.json()).toMatchObject({ message: 'Cannot GET /nope' });
   });
 
+  it.each([
+    ['gauthify', 'gauthify/v1/{*path}', '/gauthify/v1/'],
+    [undefined, 'v1/{*path}', '/v1/'],
+  ])(
+    'with the path %s, is served beside a global prefix that excludes %s',
+    async (path, excluded, mounted) => {
+      const url = await start(
+        name,
+        { database: 'sqlite::memory:', ...(path && { path }) },
+        (app) => app.setGlobalPrefix('api', { exclude: [excluded] }),
+      );
+      const { data } = await create(url + mounted);
+      expect(data.unique_id).toBe('jane');
+      expect((await fetch(data.qr_url)).status).toBe(200);
+      expect((await fetch(data.ez_url)).status).toBe(200);
+      const { error_code } = await fetchJson(`${url}${mounted}nope/`);
+      expect(error_code).toBe('path_not_found');
+      if (path) {
+        const own = await fetch(`${url}/api/v1/users`);
+        expect(await own.text()).toBe('own users');
+      }
+    },
+  );
+
   it('is not asked for a second factor by a guard of the whole application', async () => {
     const module = await Test.createTestingModule({
       imports: [
@@ -123,7 +150,7 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
     expect((await fetch(`${url}/v1/users`)).status).toBe(401);
   });
 
-  it('writes URLs with the public address it is given', async () => {
+  it('builds URLs from the given public URL', async () => {
     const url = await start(name, {
       database: 'sqlite::memory:',
       publicUrl: 'https://mfa.example.com/x/',
@@ -150,17 +177,17 @@ describe('does not start', () => {
     [
       'with a database in a folder that does not exist',
       { database: `sqlite:${folder}/no/x.sqlite` },
-      /DATABASE_URL.*could not be opened/,
+      /Option database.*could not be opened/,
     ],
     [
       'with a folder as database',
       { database: `sqlite:${folder}` },
-      /DATABASE_URL.*could not be opened/,
+      /Option database.*could not be opened/,
     ],
     [
       'with a key that is too short',
       { apiKeys: [{ realm: 'a', key: 'x' }] },
-      /GAUTHIFY_API_KEYS/,
+      /^Option apiKeys: the key of entry 1 must be 16 to 255/,
     ],
     [
       'with an unknown security option',
@@ -171,6 +198,16 @@ describe('does not start', () => {
       'with a wrong number',
       { security: { freeAttempts: 0 } },
       /security\.freeAttempts/,
+    ],
+    [
+      'with a path that is no string',
+      { path: 7 } as object,
+      /^Option path must be a string such as "gauthify", but is 7$/,
+    ],
+    [
+      'with standalone as a word',
+      { standalone: 'yes' } as object,
+      /^Option standalone must be false or true, but is "yes"$/,
     ],
   ])('%s', async (_, options, message) => {
     await expect(
@@ -206,7 +243,74 @@ describe('does not start', () => {
   });
 });
 
-it('warns of a Fastify that would not find long ids', async () => {
+it('names its options where useFactory returns none', async () => {
+  const compiled = Test.createTestingModule({
+    imports: [
+      GAuthifyServerModule.forRootAsync({
+        useFactory: (): GAuthifyServerOptions => undefined!,
+      }),
+    ],
+  }).compile();
+  await expect(compiled).rejects.toMatchObject({
+    name: 'StartError',
+    message: expect.stringMatching(/^The options of GAuthifyServerModule must/),
+  });
+});
+
+describe('an application without an API key', () => {
+  /** The warnings about API keys of one start. */
+  async function warnings(
+    options: GAuthifyServerOptions & { standalone?: boolean },
+    createFirst = false,
+  ) {
+    const warned = jest
+      .spyOn(Logger.prototype, 'warn')
+      .mockImplementation(() => {});
+    try {
+      const module = await Test.createTestingModule({
+        imports: [
+          GAuthifyServerModule.forRoot({
+            database: 'sqlite::memory:',
+            ...options,
+          }),
+        ],
+      }).compile();
+      app = module.createNestApplication(await adapter('fastify'));
+      await app.init();
+      if (createFirst) await app.get(ApiKeysService).createFirst();
+      return warned.mock.calls
+        .map(([sentence]) => String(sentence))
+        .filter((sentence) => sentence.includes('API key'));
+    } finally {
+      warned.mockRestore();
+      await app!.close();
+      app = undefined;
+    }
+  }
+
+  it('warns once that no call can be authenticated, and says what to set', async () => {
+    expect(await warnings({})).toEqual([
+      'There is no API key, so every call is answered with 401: set the option apiKeys to [{ realm, key }], or call createFirst() of ApiKeysService',
+    ]);
+  });
+
+  it('does not warn if a key is in the options', async () => {
+    const apiKeys = [{ realm: 'a', key: KEY }];
+    expect(await warnings({ apiKeys })).toEqual([]);
+  });
+
+  it('does not warn if a key is in the database', async () => {
+    const database = `sqlite:${join(folder, 'one-key.sqlite')}`;
+    await warnings({ database }, true);
+    expect(await warnings({ database })).toEqual([]);
+  });
+
+  it('does not warn if it is standalone: the program then makes a key', async () => {
+    expect(await warnings({ standalone: true })).toEqual([]);
+  });
+});
+
+it('warns if Fastify would not find long ids', async () => {
   const warned = jest
     .spyOn(Logger.prototype, 'warn')
     .mockImplementation(() => {});

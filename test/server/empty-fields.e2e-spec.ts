@@ -51,16 +51,19 @@ describe.each(ADAPTERS)('an update on %s', (name) => {
       'email&meta&sms_number',
       'application/x-www-form-urlencoded',
     ],
-  ])('leaves what is empty %s', async (_, query, body, type) => {
-    const user = await newUser();
-    const answer = await put(user.unique_id, query, body, type);
-    expect([answer.status, answer.body.data]).toEqual([200, user]);
-  });
+  ])(
+    'leaves fields unchanged that are empty %s',
+    async (_, query, body, type) => {
+      const user = await newUser();
+      const answer = await put(user.unique_id, query, body, type);
+      expect([answer.status, answer.body.data]).toEqual([200, user]);
+    },
+  );
 
   it.each([
     ['null', NONE],
     ['""', Object.fromEntries(Object.keys(NONE).map((name) => [name, '']))],
-  ])('clears what is %s in JSON', async (_, changes) => {
+  ])('clears fields that are %s in JSON', async (_, changes) => {
     const user = await newUser();
     const answer = await put(
       user.unique_id,
@@ -76,7 +79,7 @@ describe.each(ADAPTERS)('an update on %s', (name) => {
     });
   });
 
-  it('refuses an empty display_name in JSON: nobody is without one', async () => {
+  it('refuses an empty display_name in JSON', async () => {
     const user = await newUser();
     const answer = await put(
       user.unique_id,
@@ -90,7 +93,7 @@ describe.each(ADAPTERS)('an update on %s', (name) => {
     ]);
   });
 
-  it('creates without what is empty', async () => {
+  it('creates a user without the empty fields', async () => {
     const { body } = await call(server, 'POST', 'users/', {
       unique_id: 'sparse',
       display_name: 'x',

@@ -13,7 +13,7 @@ afterAll(() => server.close());
 const update = async (uniqueId: string, params: Record<string, string>) =>
   (await call(server, 'PUT', `users/${uniqueId}/`, params)).body.data;
 
-describe('moves with', () => {
+describe('the epoch changes with', () => {
   it.each([
     { reset_key: 'true' },
     { email: 'new@example.com' },
@@ -26,7 +26,7 @@ describe('moves with', () => {
     expect(updated.epoch).not.toBe(user.epoch);
   });
 
-  it('deletion: a user of the same unique_id has another', async () => {
+  it('deletion: a new user with the same unique_id has another epoch', async () => {
     const { unique_id, epoch } = await createUser(server);
     await call(server, 'DELETE', `users/${unique_id}/`);
     const { body } = await call(server, 'POST', 'users/', {
@@ -37,7 +37,7 @@ describe('moves with', () => {
   });
 });
 
-it('stays with a change of anything else, and of an address to itself', async () => {
+it('stays the same if anything else changes, or an address is set to itself', async () => {
   const user = await createUser(server, { email: 'jane@example.com' });
   const updated = await update(user.unique_id, {
     display_name: 'Jane D.',
@@ -47,7 +47,7 @@ it('stays with a change of anything else, and of an address to itself', async ()
   expect(updated.epoch).toBe(user.epoch);
 });
 
-it('comes with a right code of each kind, and with no wrong one', async () => {
+it('is answered for a right code of each kind, and for no wrong one', async () => {
   const user = await createUser(server, { email: 'jane@example.com' });
   const { unique_id, epoch } = user;
   await call(server, 'POST', 'email/', { unique_id });
@@ -60,7 +60,7 @@ it('comes with a right code of each kind, and with no wrong one', async () => {
 });
 
 it.each([{ reset_key: 'true' }, { email: 'new@example.com' }])(
-  'ends a token that was handed out before %j',
+  'a token issued before %j stops working',
   async (changes) => {
     const user = await createUser(server, { email: 'old@example.com' });
     const token = await ezToken(user);
@@ -69,7 +69,7 @@ it.each([{ reset_key: 'true' }, { email: 'new@example.com' }])(
   },
 );
 
-it('lets no token through that is issued while the user is reset', async () => {
+it('a token issued while the user is being reset does not work', async () => {
   for (let round = 0; round < 20; round++) {
     const user = await createUser(server);
     const reset = () => update(user.unique_id, { reset_key: 'true' });

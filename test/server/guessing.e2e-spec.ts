@@ -221,7 +221,7 @@ describe('a person', () => {
   });
 });
 
-it('says the seconds of a wait in its sentence', async () => {
+it('states the wait in seconds', async () => {
   const jane = await user({ enrolled: true });
   for (let i = 0; i < 7; i++) {
     await guess(jane);

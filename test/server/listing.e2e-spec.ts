@@ -127,7 +127,7 @@ describe.each(ADAPTERS)('a list of 5,000 users on %s', (name) => {
     await ended;
   });
 
-  it('is cut off if the server fails halfway, so that it does not look complete', async () => {
+  it('is cut off if the server fails halfway, so that it cannot look complete', async () => {
     const view = server.app.get(UserView);
     const show = view.show.bind(view);
     let count = 0;

@@ -69,7 +69,7 @@ const JANE = {
   email: 'jane@example.com',
 };
 
-it('logs an e-mail that could not be delivered, and to whom not', async () => {
+it('logs that an e-mail could not be delivered, without its address', async () => {
   const url = await start({
     SMTP_URL: `smtp://127.0.0.1:${await freePort()}`,
     MAIL_FROM: 'codes@example.com',

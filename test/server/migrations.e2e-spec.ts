@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('leaves nothing behind of a migration that breaks off', async () => {
+it('leaves nothing behind if a migration fails', async () => {
   const file = join(folder, 'gauthify.sqlite');
   await (await openDatabase(`sqlite:${file}`)).close();
   // As the version before left it, and with something that breaks its second statement.
@@ -46,7 +46,7 @@ it('leaves nothing behind of a migration that breaks off', async () => {
   sqlite.close();
 });
 
-it('keeps a token from before tokens had a method, and answers it with null', async () => {
+it('accepts a token issued before tokens had a method, and answers the method null', async () => {
   const file = join(folder, 'gauthify.sqlite');
   const database = `sqlite:${file}`;
   const before = await GAuthifyTestServer.start({ database });

@@ -69,7 +69,7 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
   });
   afterAll(() => server.close());
 
-  it('are all there, with all they send', () => {
+  it('are all covered, with every request they send', () => {
     expect(REQUESTS).toHaveLength(64);
   });
 
@@ -182,7 +182,7 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
 });
 
 describe.each(ADAPTERS)('check/ for old clients on %s', (name) => {
-  it('takes otp for auth_code, which wins', async () => {
+  it('accepts otp as auth_code, which takes precedence', async () => {
     const server = await GAuthifyTestServer.start({
       adapter: await adapter(name),
     });

@@ -25,7 +25,7 @@ async function letIn(uniqueId: string, code: string): Promise<number> {
   return answers.filter(({ authenticated }) => authenticated === true).length;
 }
 
-describe('of 50 requests at the same moment, one is let in', () => {
+describe('of 50 simultaneous requests, one succeeds', () => {
   it('with the same TOTP code', async () => {
     const user = await createUser(server);
     expect(await letIn(user.unique_id, server.totp(user.key))).toBe(1);
@@ -62,7 +62,7 @@ describe('of 50 requests at the same moment, one is let in', () => {
     expect(answers.filter(({ status }) => status === 404)).toHaveLength(49);
   });
 
-  it('and is one also where a user is created', async () => {
+  it('and likewise when a user is created', async () => {
     const user = { unique_id: 'created-at-once', display_name: 'x' };
     const answers = await times(50, () => call(server, 'POST', 'users/', user));
     const statuses = answers.map(({ status }) => status);
@@ -126,7 +126,7 @@ describe('a TOTP code', () => {
 });
 
 describe('a one-time pass', () => {
-  it('works once, then another stands in its place', async () => {
+  it('works once, then is replaced by another', async () => {
     const user = await createUser(server);
     const id = user.unique_id;
     expect(await check(server, id, user.otp)).toMatchObject({
@@ -178,7 +178,7 @@ describe('a sent code', () => {
     });
   });
 
-  it('goes to the address that is given, which is not stored', async () => {
+  it('goes to the given address, which is not stored', async () => {
     const { id, code } = await send({ email: 'other@example.com' });
     expect(server.outbox[0]).toMatchObject({
       to: 'other@example.com',
@@ -257,7 +257,7 @@ describe('a token', () => {
     }
   });
 
-  it('ends with the key it was earned with', async () => {
+  it('stops working when the user’s key is reset', async () => {
     const user = await createUser(server);
     const token = await ezToken(user);
     await call(server, 'PUT', `users/${user.unique_id}/`, { reset_key: '1' });

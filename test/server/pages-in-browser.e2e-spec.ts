@@ -84,7 +84,7 @@ describeInBrowser('the pages of the server in a browser', () => {
   }
 
   it.each(['light', 'dark'] as const)(
-    'fit a phone and a desktop, with borders to be seen, in the %s scheme',
+    'fit a phone and a desktop, with visible borders, in the %s scheme',
     async (colorScheme) => {
       const user = await createUser(server, {
         display_name: `a-very-long-name-${'x'.repeat(100)}@example.com`,
@@ -108,7 +108,7 @@ describeInBrowser('the pages of the server in a browser', () => {
   );
 
   it.each(['light', 'dark'] as const)(
-    'show a QR code that a phone reads in the %s scheme, and ask for nothing else',
+    'show a QR code that a phone can read in the %s scheme, and make no other request',
     async (colorScheme) => {
       const user = await createUser(server, { display_name: 'Jäne: Doe' });
       await open({ colorScheme });
@@ -126,7 +126,7 @@ describeInBrowser('the pages of the server in a browser', () => {
     },
   );
 
-  it('copy the key without spaces, by the keyboard', async () => {
+  it('copy the key without spaces when the keyboard is used', async () => {
     const user = await createUser(server);
     await open({ permissions: ['clipboard-read', 'clipboard-write'] });
     await page.goto(user.instructions_url);
@@ -140,7 +140,7 @@ describeInBrowser('the pages of the server in a browser', () => {
     expect(await clipboard()).toBe(user.key);
   });
 
-  it('copy where the clipboard is denied, as in a frame of another site', async () => {
+  it('copy even if the clipboard API is denied, as in a frame on another site', async () => {
     const user = await createUser(server);
     const site = await frameOf(user.instructions_url);
     try {
@@ -164,7 +164,7 @@ describeInBrowser('the pages of the server in a browser', () => {
     }
   });
 
-  it('show no copy button without scripts, and select the key by one click', async () => {
+  it('show no copy button without scripts, and select the key with one click', async () => {
     const user = await createUser(server);
     await open({ javaScriptEnabled: false });
     await page.goto(user.instructions_url);
@@ -176,7 +176,7 @@ describeInBrowser('the pages of the server in a browser', () => {
     expect(await page.evaluate('getSelection().toString()')).toBe(user.key);
   });
 
-  it('lead from a wrong code to the token, with the keyboard alone', async () => {
+  it('lead from a wrong code to the token with the keyboard alone', async () => {
     const user = await createUser(server);
     await open({ permissions: ['clipboard-read', 'clipboard-write'] });
     await page.goto(user.ez_url);

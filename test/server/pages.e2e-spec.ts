@@ -93,7 +93,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     },
   );
 
-  it('an icon is part of every page, and so asked for nowhere', async () => {
+  it('every page contains its icon, so that browsers do not request one', async () => {
     const user = await createUser(server);
     for (const url of [user.ez_url, user.instructions_url, `${user.ez_url}x`])
       expect(await (await fetch(url)).text()).toContain(
@@ -110,7 +110,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     expect(steps[1]).toContain('<img');
   });
 
-  it('instructions do not tell who is enrolled to set anything up', async () => {
+  it('instructions do not tell an enrolled user to set up an app', async () => {
     const user = await createUser(server);
     await check(server, user.unique_id, server.totp(user.key));
     const page = await (await fetch(user.instructions_url)).text();
@@ -169,7 +169,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     { auth_code: '１２３４５６' },
     { auth_code: "' OR 1=1 --" },
     { auth_code: '1'.repeat(65) },
-  ])('asks again for %j, which costs no attempt', async (form) => {
+  ])('asks again after %j, without counting an attempt', async (form) => {
     const user = await createUser(server);
     for (let i = 0; i < 6; i++) {
       const response = await fetch(user.ez_url, {
@@ -184,7 +184,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     expect(await response.text()).toContain('Confirmed');
   });
 
-  it('takes a code with the space that apps show it with', async () => {
+  it('accepts a code with the space that apps show in it', async () => {
     const user = await createUser(server);
     const code = server.totp(user.key).replace(/^.../, '$& ');
     expect(await (await enterOnEzPage(user, code)).text()).toContain(
@@ -192,7 +192,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     );
   });
 
-  it('says at the field what is wrong with a code', async () => {
+  it('shows next to the field what is wrong with the code', async () => {
     const user = await createUser(server);
     const form = (page: string) => /<form[^]*<\/form>/.exec(page)![0];
     const first = form(await (await fetch(user.ez_url)).text());
@@ -206,7 +206,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     expect(page).toMatch(/<title>\s*Error: /);
   });
 
-  it('allows the one script of the copy button, and framing by those configured', async () => {
+  it('allows only the script of the copy button, and framing by the configured origins', async () => {
     const user = await shopUser();
     const policy = async (url: string) => {
       const { headers } = await fetch(url);
@@ -259,7 +259,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     expect(page).toContain('Ask the site that gave it to you for a new one');
   });
 
-  it('answers a failure of the server with a page that tells nothing of it', async () => {
+  it('answers an internal error with a page that reveals nothing about it', async () => {
     const { ez_url } = await createUser(server);
     const allows = jest.spyOn(server.app.get(Links), 'allows');
     allows.mockImplementationOnce(() => {
@@ -281,7 +281,7 @@ describe.each(ADAPTERS)('the pages on %s', (name) => {
     );
   });
 
-  it('closes with the key', async () => {
+  it('stops working when the key is reset', async () => {
     const user = await createUser(server);
     await call(server, 'PUT', `users/${user.unique_id}/`, { reset_key: '1' });
     for (const url of [user.qr_url, user.ez_url, user.instructions_url])

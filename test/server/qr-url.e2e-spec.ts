@@ -26,7 +26,7 @@ describe.each(ADAPTERS)('qr_url on %s', (name) => {
   beforeEach(() => start());
   afterEach(() => server.close());
 
-  it('ends with the first right code of its secret', async () => {
+  it('stops working after the first right code of its secret', async () => {
     const user = await createUser(server);
     expect((await fetch(user.qr_url)).status).toBe(200);
     await check(server, user.unique_id, '00000000');
@@ -56,7 +56,7 @@ describe.each(ADAPTERS)('qr_url on %s', (name) => {
     expect((await fetch(body.data.qr_url)).status).toBe(410);
   });
 
-  it('stays where keepQrUrl is set', async () => {
+  it('keeps working if keepQrUrl is set', async () => {
     await server.close();
     await start(true);
     const user = await createUser(server);
@@ -85,7 +85,7 @@ describe.each(ADAPTERS)('qr_url on %s', (name) => {
   });
 
   it.each(['ez_url', 'instructions_url'])(
-    'and %s are each drawn once for any number of requests',
+    'and %s are each drawn only once, for any number of requests',
     async (page) => {
       const user = await createUser(server);
       const images = server.app.get<{ draw: () => void }>(QrImages);
@@ -117,7 +117,7 @@ describe('drawings', () => {
       return `otpauth://totp/${key}`;
     });
 
-  it('are made once a minute, also for requests at the same moment', async () => {
+  it('are made once a minute, also for simultaneous requests', async () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => get('a')));
     expect(new Set(all).size).toBe(1);
     expect(drawn).toBe(1);
@@ -126,7 +126,7 @@ describe('drawings', () => {
     expect(drawn).toBe(2);
   });
 
-  it('are kept of the last links alone', async () => {
+  it('are cached only for the most recent links', async () => {
     class FewImages extends QrImages {
       protected override readonly capacity = 2;
     }
@@ -139,13 +139,13 @@ describe('drawings', () => {
     expect(drawn).toBe(4);
   });
 
-  it('of the two kinds are different', async () => {
+  it('of the two kinds are cached separately', async () => {
     const svg = await images.get('svg', 'a', () => 'otpauth://totp/a');
     expect(svg.toString()).toMatch(/^<svg/);
     expect((await get('a')).subarray(1, 4).toString()).toBe('PNG');
   });
 
-  it('are dropped when they are not to be shown again', async () => {
+  it('are dropped when they must not be shown again', async () => {
     await get('a');
     images.forget('a');
     await get('a');

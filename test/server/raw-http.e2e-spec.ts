@@ -189,7 +189,7 @@ describe.each(ADAPTERS)('a server that stands alone on %s', (name) => {
     );
   });
 
-  it('says at / what it is', async () => {
+  it('says at / what this server is', async () => {
     const response = await fetch(new URL('/', server.accessPoint));
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe(
@@ -198,7 +198,7 @@ describe.each(ADAPTERS)('a server that stands alone on %s', (name) => {
     expect(await response.text()).toContain('GAuthify server');
   });
 
-  it('hints at the password where the key came as user name', async () => {
+  it('explains HTTP Basic if the key was sent as the user name', async () => {
     const response = await fetch(`${server.accessPoint}users/`, {
       headers: { authorization: `Basic ${btoa(`${server.apiKey}:`)}` },
     });
@@ -244,7 +244,7 @@ describe.each(ADAPTERS)('inside an application on %s', (name) => {
   }
 
   it.each(['', 'gauthify'])(
-    'answers what cannot be read below its path %j with the envelope',
+    'answers unreadable requests below its path %j with the envelope',
     async (path) => {
       const url = await start(path);
       for (const [, bytes, status] of refused(path ? `/${path}/` : '/'))

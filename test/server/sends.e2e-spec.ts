@@ -56,7 +56,7 @@ describe('one mailbox', () => {
     '"jane"@example.com',
     '"j\\ane"@example.com',
     '"jane+x"@example.com',
-  ])('is not named by the quoted address %s', async (email) => {
+  ])('cannot be written as the quoted address %s', async (email) => {
     const jane = await createUser(server);
     const { status, body } = await send(jane, { email });
     expect([status, body.error_code]).toEqual([406, 'invalid_parameter']);
@@ -99,7 +99,7 @@ describe('one mailbox', () => {
 describe('a refusal', () => {
   beforeEach(() => start());
 
-  it('says the seconds in its sentence', async () => {
+  it('states the wait in seconds', async () => {
     const jane = await createUser(server, { email: 'jane@example.com' });
     await send(jane);
     server.advance(5);
@@ -182,7 +182,7 @@ describe('the messages of a day', () => {
     expect((await send(jane)).status).toBe(402);
   });
 
-  it('are forgotten after it', async () => {
+  it('are deleted after that day', async () => {
     await start();
     const jane = await createUser(server, addresses);
     await send(jane);

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { namingVariables, unknownVariables } from '../settings/environment.js';
 import { missingPackage } from './missing-package.js';
 
 const USAGE = `Usage: gauthify-server [--help] [--version]
@@ -32,12 +32,13 @@ async function main(): Promise<void> {
 }
 
 async function serve(): Promise<void> {
+  // Every package is loaded here, so that an error can name a missing one.
+  await import('reflect-metadata');
   const { ConsoleLogger, Logger } = await import('@nestjs/common');
   const { NestFactory } = await import('@nestjs/core');
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
-  const { unknownVariables } = await import('../settings/environment.js');
   const { keyFileOf } = await import('../store/key-file.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
@@ -114,7 +115,7 @@ main().catch((error: unknown) => {
 function sentenceOf(error: unknown): string {
   const { name, code, message, stack, port } =
     error as NodeJS.ErrnoException & { port?: number };
-  if (name === 'StartError') return message;
+  if (name === 'StartError') return namingVariables(message);
   if (code === 'EADDRINUSE')
     return `PORT ${port} is in use: stop the program that listens there, or set another PORT`;
   if (code === 'EACCES')

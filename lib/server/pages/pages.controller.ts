@@ -170,7 +170,7 @@ export class PagesController {
     user: User,
     code: string | undefined,
   ): Promise<AcceptedCode | string> {
-    // Not counted as an attempt: what cannot be a code is no guess.
+    // Not counted as an attempt: this text cannot be a code, so it is not a guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
     try {
       const outcome = await this.checks.check({

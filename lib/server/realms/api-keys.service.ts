@@ -1,4 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { STANDALONE } from '../settings/mount-path.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import {
   SERVER_SETTINGS,
@@ -19,16 +25,26 @@ const CACHED_KEYS = 1_000;
 
 /** API keys, from the options and from the database. */
 @Injectable()
-export class ApiKeysService {
+export class ApiKeysService implements OnApplicationBootstrap {
   /** By SHA-256 of the key. Only keys that were found: an attacker cannot fill it. */
   private readonly cache = new Map<string, { realm: string; until: number }>();
+  private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
+    @Inject(STANDALONE) private readonly standalone: boolean,
   ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    // The program makes a first key once it listens.
+    if (this.standalone || (await this.exists())) return;
+    this.logger.warn(
+      'There is no API key, so every call is answered with 401: set the option apiKeys to [{ realm, key }], or call createFirst() of ApiKeysService',
+    );
+  }
 
   /** The realm of a key; `undefined` if the key is unknown. Synchronous for a key that was used in the last seconds. */
   realmOf(key: string): string | undefined | Promise<string | undefined> {
@@ -99,5 +115,16 @@ export class ApiKeysService {
     const until = performance.now() + CACHE_MS;
     this.cache.set(hash, { realm: stored.realm, until });
     return stored.realm;
+  }
+
+  /** Whether there is a key, in the options or in the database. */
+  private async exists(): Promise<boolean> {
+    if (this.settings.apiKeys.length > 0) return true;
+    const stored = await this.database.read
+      .selectFrom('api_keys')
+      .select('hash')
+      .limit(1)
+      .executeTakeFirst();
+    return stored !== undefined;
   }
 }

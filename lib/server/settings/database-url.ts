@@ -20,6 +20,6 @@ export function sqliteFile(url: string): string {
 
 function malformed(): StartError {
   return new StartError(
-    'DATABASE_URL (option database) must be sqlite:<file>, sqlite::memory: or postgres://<user>:<password>@<host>/<database>, but is not (its value is not shown: it may hold a password)',
+    'Option database must be sqlite:<file>, sqlite::memory: or postgres://<user>:<password>@<host>/<database> (its value is not shown: it may hold a password)',
   );
 }

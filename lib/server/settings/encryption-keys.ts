@@ -1,3 +1,4 @@
+import { isObject, isString } from './option-type.js';
 import { StartError } from './start-error.js';
 
 /** A key that encrypts secrets in the database. */
@@ -29,12 +30,25 @@ export function parseEncryptionKeys(
   return keys;
 }
 
-/** @throws StartError if a key is not 32 bytes, or two keys have the same id */
+/**
+ * @throws StartError if an entry is malformed, a key is not 32 bytes, or two keys
+ *   have the same id
+ */
 export function checkEncryptionKeys(
   keys: readonly EncryptionKey[],
   source: string,
 ): void {
-  for (const { id, key } of keys) {
+  for (const [index, entry] of keys.entries()) {
+    // Not shown: id and key may be swapped.
+    if (!isObject(entry) || !isString(entry.id) || !isString(entry.key))
+      throw new StartError(
+        `${source}: entry ${index + 1} must be { id, key }, both strings`,
+      );
+    const { id, key } = entry;
+    if (!/^[\w-]{1,32}$/.test(id))
+      throw new StartError(
+        `${source}: the id of entry ${index + 1} must be 1 to 32 letters, digits, "_" or "-"`,
+      );
     const { length } = Buffer.from(key, 'base64');
     if (length !== 32)
       throw new StartError(

@@ -16,23 +16,37 @@ export interface ListenOptions {
 /** An environment, as `process.env`. An empty value counts as none. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The variables of the server that start with `GAUTHIFY_`. */
-const VARIABLES = [
-  'GAUTHIFY_API_KEYS',
-  'GAUTHIFY_ENCRYPTION_KEYS',
-  'GAUTHIFY_ISSUER',
-  'GAUTHIFY_RETURN_URLS',
-  'GAUTHIFY_FRAME_ANCESTORS',
-  'GAUTHIFY_KEEP_QR_URL',
-  'GAUTHIFY_WHILE_LOCKED',
-];
+/** The variable that sets an option. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  database: 'DATABASE_URL',
+  publicUrl: 'PUBLIC_URL',
+  apiKeys: 'GAUTHIFY_API_KEYS',
+  encryptionKeys: 'GAUTHIFY_ENCRYPTION_KEYS',
+  issuer: 'GAUTHIFY_ISSUER',
+  returnUrls: 'GAUTHIFY_RETURN_URLS',
+  frameAncestors: 'GAUTHIFY_FRAME_ANCESTORS',
+  keepQrUrl: 'GAUTHIFY_KEEP_QR_URL',
+  whileLocked: 'GAUTHIFY_WHILE_LOCKED',
+  'smtp.url': 'SMTP_URL',
+  'smtp.from': 'MAIL_FROM',
+};
+
+/** The message of a {@link StartError}, with the variable in place of the option that it sets. */
+export function namingVariables(message: string): string {
+  return message.replace(
+    /^Option ([\w.]+)/,
+    (whole, option: string) => VARIABLES[option] ?? whole,
+  );
+}
 
 /** One sentence for each variable that starts with `GAUTHIFY_` and that the server does not read. */
 export function unknownVariables(env: Environment): string[] {
+  const isOurs = (name: string) => name.startsWith('GAUTHIFY_');
+  const known = Object.values(VARIABLES).filter(isOurs);
   return Object.keys(env)
-    .filter((name) => name.startsWith('GAUTHIFY_') && !VARIABLES.includes(name))
+    .filter((name) => isOurs(name) && !known.includes(name))
     .map((name) => {
-      const meant = nearest(name, VARIABLES);
+      const meant = nearest(name, known);
       return `${name} is not a variable of the server, and is ignored${meant ? `; did you mean ${meant}?` : ''}`;
     });
 }
@@ -73,7 +87,13 @@ export function optionsFromEnvironment(
     // Checked by `settingsOf`.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
   };
-  settingsOf(options);
+  try {
+    settingsOf(options);
+  } catch (error) {
+    throw new StartError(namingVariables((error as Error).message), {
+      cause: error,
+    });
+  }
   return { host, port, ...options };
 }
 

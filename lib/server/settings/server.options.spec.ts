@@ -44,7 +44,7 @@ describe('refuses, in one sentence that names the option,', () => {
     ],
     [
       { keepQrUrl: 'no' },
-      'GAUTHIFY_KEEP_QR_URL (option keepQrUrl) must be false or true, but is "no"',
+      'Option keepQrUrl must be false or true, but is "no"',
     ],
     [
       { security: { lockAfterAttempts: 0 } },
@@ -52,14 +52,95 @@ describe('refuses, in one sentence that names the option,', () => {
     ],
     [
       { smtp: { url: 'http://x', from: 'a@example.com' } },
-      'SMTP_URL (option smtp.url) must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
+      'Option smtp.url must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
     ],
     [
       { encryptionKeys: [{ id: 'a', key: 'c2hvcnQ=' }] },
-      'GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys): key "a" must be 32 bytes in base64, but is 5',
+      'Option encryptionKeys: key "a" must be 32 bytes in base64, but is 5',
+    ],
+    [{ database: 7 }, 'Option database must be a string, but is a number'],
+    [{ publicUrl: 7 }, 'Option publicUrl must be a string, but is 7'],
+    [{ issuer: null }, 'Option issuer must be a string, but is null'],
+    [
+      { apiKeys: 'a:SECRET' },
+      'Option apiKeys must be an array of { realm, key }, but is a string',
+    ],
+    [
+      { apiKeys: ['a:SECRET'] },
+      'Option apiKeys: entry 1 must be { realm, key }, but is a string',
+    ],
+    [
+      { apiKeys: [{ key: 'SECRET-SECRET-SECRET' }] },
+      'Option apiKeys: the realm of entry 1 is missing: give 1 to 64 letters, digits, "_", "." or "-"',
+    ],
+    [
+      { apiKeys: [{ realm: 'a', key: undefined }] },
+      'Option apiKeys: the key of entry 1 is missing: give 16 to 255 printable ASCII characters without spaces',
+    ],
+    [
+      { apiKeys: [{ realm: 'a', key: 1234567890123456 }] },
+      'Option apiKeys: the key of entry 1 must be a string, but is a number',
+    ],
+    [
+      { encryptionKeys: 'a:SECRET' },
+      'Option encryptionKeys must be an array of { id, key }, but is a string',
+    ],
+    [
+      { encryptionKeys: ['a:SECRET'] },
+      'Option encryptionKeys: entry 1 must be { id, key }, both strings',
+    ],
+    [
+      { encryptionKeys: [{ id: 'a' }] },
+      'Option encryptionKeys: entry 1 must be { id, key }, both strings',
+    ],
+    [
+      { encryptionKeys: [{ id: 'SECRET'.repeat(8), key: 'a' }] },
+      'Option encryptionKeys: the id of entry 1 must be 1 to 32 letters, digits, "_" or "-"',
+    ],
+    [
+      { smtp: 'smtp://jane:SECRET@x' },
+      'Option smtp must be an object { url, from }, but is a string',
+    ],
+    [
+      { smtp: { url: 'smtp://x' } },
+      'Option smtp.from must be an e-mail address, but is undefined',
+    ],
+    [
+      { senders: () => {} },
+      'Option senders must be an object with a sender for each channel, but is a function',
+    ],
+    [
+      { senders: { sms: () => {} } },
+      'Option senders.sms must be an object with a method send(message), but is a function',
+    ],
+    [
+      { returnUrls: 'https://a.example.com' },
+      'Option returnUrls must be an object with a URL for each realm, but is "https://a.example.com"',
+    ],
+    [
+      { returnUrls: { a: ['https://a.example.com'] } },
+      'Option returnUrls: the URL of realm a must be an http or https URL, but is an array',
+    ],
+    [
+      { frameAncestors: 'https://a.example.com' },
+      'Option frameAncestors must be an array of origins, but is "https://a.example.com"',
+    ],
+    [
+      { security: 5 },
+      'Option security must be an object such as { freeAttempts: 3 }, but is 5',
+    ],
+    [
+      { now: 5 },
+      'Option now must be a function that returns milliseconds since 1970, but is 5',
+    ],
+    [
+      undefined,
+      'The options of GAuthifyServerModule must be an object, but are undefined: return one from useFactory, {} for the defaults',
     ],
   ])('%j', (options, sentence) => {
-    expect(() => settingsOf(options as GAuthifyServerOptions)).toThrow(
+    expect(() =>
+      settingsOf(options as unknown as GAuthifyServerOptions),
+    ).toThrow(
       expect.objectContaining({ name: 'StartError', message: sentence }),
     );
   });

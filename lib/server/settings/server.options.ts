@@ -2,23 +2,30 @@ import { type Channel, CHANNELS } from '../../contract/channel.js';
 import { refuseUnknownOptions } from '../../contract/known-options.js';
 import { type EncryptionKey, checkEncryptionKeys } from './encryption-keys.js';
 import {
+  arrayOf,
+  checkTypes,
+  isObject,
+  isString,
+  kindOf,
+  objectLike,
+  oneOf,
+  type OptionType,
+  shown,
+  TEXT,
+} from './option-type.js';
+import { checkRealmKey, type RealmKey } from './realm-key.js';
+import type { Clock } from './clock.js';
+import {
   checkSecurityOptions,
   type SecurityOptions,
 } from './security.options.js';
 import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
+import { checkUrl } from './check-url.js';
 import { StartError } from './start-error.js';
 
 /** Values of {@link GAuthifyServerOptions.whileLocked}. */
 export type WhileLocked = 'error' | 'false';
-
-/** An API key, and the realm (tenant) whose users it gives access to. */
-export interface RealmKey {
-  /** 1–64 of `a-z A-Z 0-9 _ . -`. */
-  realm: string;
-  /** 16–255 printable ASCII characters without spaces. A realm may have several keys, so that they can be rotated. */
-  key: string;
-}
 
 /** Options of `GAuthifyServerModule`. */
 export interface GAuthifyServerOptions {
@@ -115,27 +122,31 @@ export interface ServerSettings {
   readonly whileLocked: WhileLocked;
   readonly keepQrUrl: boolean;
   readonly security: Readonly<SecurityOptions>;
+  readonly now: Clock;
 }
 
 /** Injection token of the {@link ServerSettings}. */
 export const SERVER_SETTINGS = Symbol('GAUTHIFY_SERVER_SETTINGS');
 
-/** Every option, with the name by which messages call it: its environment variable first, if it has one. */
-const NAMES = {
-  database: 'DATABASE_URL (option database)',
-  publicUrl: 'PUBLIC_URL (option publicUrl)',
-  apiKeys: 'GAUTHIFY_API_KEYS (option apiKeys)',
-  encryptionKeys: 'GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys)',
-  issuer: 'GAUTHIFY_ISSUER (option issuer)',
-  returnUrls: 'GAUTHIFY_RETURN_URLS (option returnUrls)',
-  frameAncestors: 'GAUTHIFY_FRAME_ANCESTORS (option frameAncestors)',
-  keepQrUrl: 'GAUTHIFY_KEEP_QR_URL (option keepQrUrl)',
-  smtp: 'Option smtp',
-  senders: 'Option senders',
-  whileLocked: 'GAUTHIFY_WHILE_LOCKED (option whileLocked)',
-  security: 'Option security',
-  now: 'Option now',
-} satisfies Record<keyof GAuthifyServerOptions, string>;
+/** Every option, with its type. */
+const TYPES: Record<keyof GAuthifyServerOptions, OptionType> = {
+  database: { ...TEXT, isSecret: true },
+  publicUrl: TEXT,
+  apiKeys: arrayOf('{ realm, key }', true),
+  encryptionKeys: arrayOf('{ id, key }', true),
+  issuer: TEXT,
+  returnUrls: objectLike('with a URL for each realm'),
+  frameAncestors: arrayOf('origins'),
+  keepQrUrl: oneOf(false, true),
+  smtp: objectLike('{ url, from }', true),
+  senders: objectLike('with a sender for each channel'),
+  whileLocked: oneOf('error', 'false'),
+  security: objectLike('such as { freeAttempts: 3 }'),
+  now: {
+    matches: (value) => typeof value === 'function',
+    description: 'a function that returns milliseconds since 1970',
+  },
+};
 
 /**
  * Checks the options and fills in the defaults.
@@ -143,42 +154,51 @@ const NAMES = {
  * @throws StartError naming the first option that is unknown or wrong
  */
 export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
-  refuseUnknown(options, Object.keys(NAMES));
-  refuseUnknown(options.smtp ?? {}, ['url', 'from'], 'smtp');
-  refuseUnknown(options.senders ?? {}, CHANNELS, 'senders');
+  checkObject(options);
+  refuseUnknown(options, Object.keys(TYPES));
+  checkTypes<GAuthifyServerOptions>(options, TYPES);
+  checkSenders(options.senders ?? {});
   const database = options.database ?? 'sqlite:gauthify.sqlite';
   checkDatabaseUrl(database);
   if (isPostgres(database) && !options.encryptionKeys?.length)
     throw new StartError(
-      `${NAMES.encryptionKeys} is missing: with PostgreSQL, all instances need the same keys, and no key file is made. Make one with: echo "k1:$(openssl rand -base64 32)"`,
+      `Option encryptionKeys is missing: with PostgreSQL, all instances need the same keys, and no key file is made. Make one with: echo "k1:$(openssl rand -base64 32)"`,
     );
   if (options.encryptionKeys)
-    checkEncryptionKeys(options.encryptionKeys, NAMES.encryptionKeys);
+    checkEncryptionKeys(options.encryptionKeys, 'Option encryptionKeys');
   if (options.smtp) checkSmtp(options.smtp);
   return Object.freeze({
     database,
     publicUrl:
       options.publicUrl === undefined
         ? undefined
-        : checkUrl(options.publicUrl, NAMES.publicUrl, false).href.replace(
+        : checkUrl(options.publicUrl, 'Option publicUrl', false).href.replace(
             /\/+$/,
             '',
           ),
-    apiKeys: (options.apiKeys ?? []).map(checkApiKey),
+    apiKeys: (options.apiKeys ?? []).map(checkRealmKey),
     issuer: checkIssuer(options.issuer ?? 'GAuthify'),
     returnUrls: new Map(
       Object.entries(options.returnUrls ?? {}).map(([realm, url]) => [
         realm,
-        checkUrl(url, `GAUTHIFY_RETURN_URLS (option returnUrls.${realm})`).href,
+        checkUrl(url, `Option returnUrls: the URL of realm ${realm}`).href,
       ]),
     ),
     frameAncestors: (options.frameAncestors ?? []).map(
-      (origin) => checkUrl(origin, NAMES.frameAncestors).origin,
+      (origin) => checkUrl(origin, 'Option frameAncestors').origin,
     ),
-    whileLocked: oneOf('whileLocked', ['error', 'false'], options.whileLocked),
-    keepQrUrl: oneOf('keepQrUrl', [false, true], options.keepQrUrl),
+    whileLocked: options.whileLocked ?? 'error',
+    keepQrUrl: options.keepQrUrl ?? false,
     security: checkSecurityOptions(options.security ?? {}),
+    now: options.now ?? Date.now,
   });
+}
+
+function checkObject(options: unknown): void {
+  if (isObject(options)) return;
+  throw new StartError(
+    `The options of GAuthifyServerModule must be an object, but are ${kindOf(options)}: return one from useFactory, {} for the defaults`,
+  );
 }
 
 function refuseUnknown(
@@ -195,62 +215,40 @@ function refuseUnknown(
   refuseUnknownOptions(given, known, fail, path);
 }
 
-/** The value, or the first of the allowed ones if there is none. */
-function oneOf<T extends string | boolean>(
-  name: keyof typeof NAMES,
-  allowed: readonly [T, T],
-  value: T = allowed[0],
-): T {
-  if (allowed.includes(value)) return value;
-  const names = allowed.map((one) => JSON.stringify(one)).join(' or ');
-  throw new StartError(
-    `${NAMES[name]} must be ${names}, but is ${JSON.stringify(value)}`,
-  );
-}
-
-function checkUrl(value: string, name: string, mayHaveQuery = true): URL {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url?.username || url?.password)
-    throw new StartError(`${name} must not hold a user name or password`);
-  if (!url || !/^https?:$/.test(url.protocol))
-    throw new StartError(
-      `${name} must be an http or https URL, but is "${value}"`,
-    );
-  if (url.hash || (!mayHaveQuery && url.search))
-    throw new StartError(
-      `${name} must have no ${mayHaveQuery ? '' : 'query or '}fragment, but is "${value}"`,
-    );
-  return url;
-}
-
-function checkApiKey({ realm, key }: RealmKey, index: number): RealmKey {
-  if (!/^[\w.-]{1,64}$/.test(realm))
-    throw new StartError(
-      `${NAMES.apiKeys}: the realm of entry ${index + 1} must be 1 to 64 letters, digits, "_", "." or "-"`,
-    );
-  if (!/^[!-~]{16,255}$/.test(key))
-    throw new StartError(
-      `${NAMES.apiKeys}: the key of entry ${index + 1} must be 16 to 255 printable ASCII characters without spaces`,
-    );
-  return { realm, key };
-}
-
 function checkIssuer(issuer: string): string {
   // A colon separates issuer and account in the otpauth:// label [Key URI Format].
   if (!/^[^:\p{Cc}]{1,64}$/u.test(issuer) || issuer.trim() !== issuer)
     throw new StartError(
-      `${NAMES.issuer} must be 1 to 64 characters without a colon, a control character or surrounding spaces, but is ${JSON.stringify(issuer)}`,
+      `Option issuer must be 1 to 64 characters without a colon, a control character or surrounding spaces, but is ${JSON.stringify(issuer)}`,
     );
   return issuer;
 }
 
-function checkSmtp({ url, from }: { url: string; from: string }): void {
-  if (!URL.canParse(url) || !/^smtps?:$/.test(new URL(url).protocol))
+function checkSmtp(smtp: { url: unknown; from: unknown }): void {
+  refuseUnknown(smtp, ['url', 'from'], 'smtp');
+  const { url, from } = smtp;
+  if (
+    !isString(url) ||
+    !URL.canParse(url) ||
+    !/^smtps?:$/.test(new URL(url).protocol)
+  )
     throw new StartError(
-      'SMTP_URL (option smtp.url) must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
+      'Option smtp.url must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
     );
-  if (!/^[^\r\n@]+@[^\r\n@]+$/.test(from))
+  if (!isString(from) || !/^[^\r\n@]+@[^\r\n@]+$/.test(from))
     throw new StartError(
-      `MAIL_FROM (option smtp.from) must be an e-mail address, but is ${JSON.stringify(from)}`,
+      `Option smtp.from must be an e-mail address, but is ${shown(from)}`,
     );
+}
+
+function checkSenders(senders: object): void {
+  refuseUnknown(senders, CHANNELS, 'senders');
+  for (const [channel, sender] of Object.entries(senders))
+    if (
+      sender !== undefined &&
+      typeof (sender as Partial<Sender> | null)?.send !== 'function'
+    )
+      throw new StartError(
+        `Option senders.${channel} must be an object with a method send(message), but is ${shown(sender)}`,
+      );
 }

@@ -53,7 +53,7 @@ function checkKeys(
       secrets.open(factor, factor);
   } catch (error) {
     throw new StartError(
-      'The database was encrypted with other keys than the ones given: restore GAUTHIFY_ENCRYPTION_KEYS (option encryptionKeys), or the key file beside the database',
+      'Option encryptionKeys: the database was encrypted with other keys: restore them, or the key file beside the database',
       { cause: error },
     );
   }

@@ -23,7 +23,7 @@ async function loadPostgres() {
     return await import('./postgres-database.js');
   } catch (error) {
     throw new StartError(
-      'DATABASE_URL (option database): a postgres:// URL needs the package pg: run npm install pg',
+      'Option database: a postgres:// URL needs the package pg: run npm install pg',
       { cause: error },
     );
   }

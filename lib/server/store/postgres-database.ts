@@ -47,7 +47,7 @@ export class PostgresDatabase implements Database {
     } catch (error) {
       await pool.end();
       throw new StartError(
-        `DATABASE_URL (option database): PostgreSQL at ${placeOf(url)} could not be reached: ${describe(error)}`,
+        `Option database: PostgreSQL at ${placeOf(url)} could not be reached: ${describe(error)}`,
         { cause: error },
       );
     }

@@ -288,7 +288,7 @@ function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
   } catch (error) {
     connection?.close();
     throw new StartError(
-      `DATABASE_URL (option database): ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
+      `Option database: ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
       { cause: error },
     );
   }

@@ -40,11 +40,22 @@ export class ApiKeyGuard implements CanActivate {
   }
 }
 
+const ACCEPTED =
+  'send the API key as the password of HTTP Basic with an empty user name (curl -u :KEY), alone in the header Authorization, or as the query parameter api_key';
+
+/** What is wrong, for the caller to correct. Never repeats what they sent: it may be a key. */
 function problemOf({ headers }: RawRequest, key: string | undefined): string {
+  const header = headers.authorization?.trim() ?? '';
+  if (/^Basic /i.test(header) && !key)
+    return 'No API key was given: with HTTP Basic, leave the user name empty and give the key as the password (curl -u :KEY)';
+  if (/^Bearer /i.test(header))
+    return `The scheme Bearer is not accepted: ${ACCEPTED}`;
+  if (/ /.test(header) && !/^Basic /i.test(header))
+    return `The header Authorization holds more than the API key: ${ACCEPTED}`;
   if (key) return 'Unknown or revoked API key';
-  return /^\s*Basic /i.test(headers.authorization ?? '')
-    ? 'No API key was given: with HTTP Basic, leave the user name empty and give the key as the password (curl -u :KEY)'
-    : 'No API key was given';
+  return 'x-api-key' in headers
+    ? `The header x-api-key is not read: ${ACCEPTED}`
+    : `No API key was given: ${ACCEPTED}`;
 }
 
 /** The key in any of the ways the published clients send it [contract]. */
