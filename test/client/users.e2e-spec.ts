@@ -16,12 +16,7 @@ import {
   toArray,
 } from 'rxjs';
 import { data, wireUser } from '../helpers/access-point.js';
-import {
-  accessPoint,
-  afterThisTest,
-  client,
-  clientOf,
-} from '../helpers/client.js';
+import { accessPoint, afterThisTest, clientOf } from '../helpers/client.js';
 
 async function realm(size: number) {
   const server = await GAuthifyTestServer.start();
