@@ -55,6 +55,21 @@ describe.each(ADAPTERS)('Idempotency-Key on %s', (name) => {
   });
 
   it('acts once for 50 requests at the same moment', async () => {
+    // The first answer is stored when all requests are there: 49 wait for it.
+    const store = server.app.get(IdempotencyStore);
+    const claimOrAnswer = store.claimOrAnswer.bind(store);
+    const putAnswer = store.putAnswer.bind(store);
+    let arrivals = 0;
+    let release: () => void;
+    const allArrived = new Promise<void>((resolve) => (release = resolve));
+    store.claimOrAnswer = (...args) => {
+      if (++arrivals === 50) release();
+      return claimOrAnswer(...args);
+    };
+    store.putAnswer = async (...args) => {
+      await allArrived;
+      await putAnswer(...args);
+    };
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => post('users/', JANE, 'key')),
     );
