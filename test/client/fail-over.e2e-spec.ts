@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { inspect } from 'node:util';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { ServerError } from 'nestjs-gauthify';
 import { firstValueFrom } from 'rxjs';
 import {
@@ -18,6 +18,7 @@ import {
 } from '../helpers/access-point.js';
 import {
   accessPoint,
+  afterThisTest,
   API_KEY,
   client,
   clientOf,
@@ -77,16 +78,22 @@ describe('when no access point can serve the call', () => {
     const silent = await accessPoint(hang);
     const failing = await accessPoint(refusal(503));
     const page = await accessPoint(text(200, '<html>'));
-    const gauthify = await client([refusing, silent, failing, page], {
-      timeoutMs: 100,
-    });
-    const error = await failureOf(firstValueFrom(gauthify.getUser('jane')));
+    const gauthify = await client([refusing, silent, failing, page]);
+    const setTimer = jest.spyOn(globalThis, 'setTimeout');
+    afterThisTest(async () => setTimer.mockRestore());
+    const arrived = silent.nextSocket();
+    const failure = failureOf(firstValueFrom(gauthify.getUser('jane')));
+    await arrived;
+    // The timer of the attempt at the silent one: its time is over now.
+    const timer = setTimer.mock.calls.findLast(([, ms]) => ms === 5000);
+    timer![0]();
+    const error = await failure;
     expect(error.cause).toBeInstanceOf(AggregateError);
     expect(
       (error.cause as AggregateError).errors.map(({ message }) => message),
     ).toEqual([
       `${refusing} refused the connection: is the GAuthify server running there?`,
-      `${silent.url} did not answer within 100 ms (timeoutMs)`,
+      `${silent.url} did not answer within 5000 ms (timeoutMs)`,
       `${failing.url} answered 503`,
       `${page.url} answered 200 with something that is no JSON object`,
     ]);

@@ -489,10 +489,17 @@ describe.each(ADAPTERS)('the ready-made routes on %s', (name) => {
       'content-type': 'application/x-www-form-urlencoded',
     };
     expect((await ask('POST', '/mfa/enroll', form, 'a=b')).status).toBe(415);
-    for (const code of [undefined, null, '', {}, ['1'], 1])
-      expect(
-        (await ask('POST', '/mfa/verify', as('jane'), { code })).status,
-      ).toBeLessThan(500);
+    const answers = [];
+    for (const code of [undefined, null, '', {}, ['1'], 1]) {
+      const { status, body } = await ask('POST', '/mfa/verify', as('jane'), {
+        code,
+      });
+      answers.push([status, body.code]);
+    }
+    expect(answers).toEqual([
+      ...Array<unknown>(3).fill([400, 'mfa_code_missing']),
+      ...Array<unknown>(3).fill([400, 'mfa_code_not_text']),
+    ]);
   });
 
   it('keep the proof out of the body where it is in a cookie', async () => {

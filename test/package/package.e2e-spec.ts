@@ -216,6 +216,52 @@ const CLIENT = `
   // @ts-expect-error an option that does not exist
   GAuthifyModule.forRoot({ apiKey: 'x', accessPoint: '' });
 `;
+/** A guard with a constructor of its own, as an application writes it. */
+const SUBCLASS = `
+  import 'reflect-metadata';
+  import { Controller, Get, Inject, Injectable, Module, UseGuards } from '@nestjs/common';
+  import { HttpAdapterHost } from '@nestjs/core';
+  import {
+    GAUTHIFY_MODULE_OPTIONS, GAuthifyModule, type GAuthifyResolvedOptions, MfaGuard, type MfaRequest,
+    SecondFactorService,
+  } from 'nestjs-gauthify';
+
+  @Injectable()
+  class Accounts {
+    readonly prefix = 'account-';
+  }
+  @Injectable()
+  export class AccountMfaGuard extends MfaGuard {
+    constructor(
+      secondFactor: SecondFactorService,
+      @Inject(GAUTHIFY_MODULE_OPTIONS) options: GAuthifyResolvedOptions,
+      adapterHost: HttpAdapterHost,
+      private readonly accounts: Accounts,
+    ) {
+      super(secondFactor, options, adapterHost);
+    }
+    protected override getUserId({ headers }: MfaRequest): unknown {
+      return this.accounts.prefix + String(headers['x-account']);
+    }
+  }
+  @UseGuards(AccountMfaGuard) @Controller()
+  class PageController {
+    @Get('page') page() { return 'in'; }
+  }
+  export const appModule = (apiKey: string, accessPoint: string) => {
+    @Module({
+      imports: [
+        GAuthifyModule.forRoot({
+          apiKey, accessPoints: [accessPoint], mfa: { routes: { guard: AccountMfaGuard } },
+        }),
+      ],
+      controllers: [PageController],
+      providers: [Accounts],
+    })
+    class App {}
+    return App;
+  };
+`;
 const SERVER = `
   import { GAuthifyServerModule, type GAuthifyServerOptions, type Sender } from 'nestjs-gauthify/server';
   import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
@@ -257,12 +303,13 @@ describe.each<[string, ts.CompilerOptions]>([
   ],
 ])('is typed for %s', (name, resolution) => {
   const extensions = name === 'NodeNext' ? ['mts', 'cts'] : ['ts'];
-  let problems: Record<'client' | 'server', string[]>;
+  let problems: Record<'client' | 'subclass' | 'server', string[]>;
 
-  // One program for both applications: they share the types of their packages.
+  // One program for all applications: they share the types of their packages.
   beforeAll(() => {
     const folders = {
       client: newApplication(CLIENT, NEEDED, extensions),
+      subclass: newApplication(SUBCLASS, NEEDED, extensions),
       server: newApplication(
         SERVER,
         [...NEEDED, ...NEEDED_BY_SERVER],
@@ -315,6 +362,7 @@ describe.each<[string, ts.CompilerOptions]>([
     };
     problems = {
       client: problemsIn(folders.client),
+      subclass: problemsIn(folders.subclass),
       server: problemsIn(folders.server),
     };
   }, 120_000);
@@ -323,9 +371,58 @@ describe.each<[string, ts.CompilerOptions]>([
     expect(problems.client).toEqual([]);
   });
 
+  it('for a subclass of MfaGuard', () => {
+    expect(problems.subclass).toEqual([]);
+  });
+
   it('with what the server needs', () => {
     expect(problems.server).toEqual([]);
   });
+});
+
+it('guards handlers and routes by a subclass of MfaGuard', () => {
+  const { outputText } = ts.transpileModule(SUBCLASS, {
+    compilerOptions: {
+      module: ts.ModuleKind.ESNext,
+      target: ts.ScriptTarget.ES2022,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+    },
+  });
+  writeFileSync(join(app, 'subclass.mjs'), outputText);
+  const output = node(
+    'guarded.mjs',
+    `import { NestFactory } from '@nestjs/core';
+     import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+     import { appModule } from './subclass.mjs';
+     const server = await GAuthifyTestServer.start();
+     const created = await fetch(server.accessPoint + 'users/', {
+       method: 'POST',
+       headers: { authorization: server.apiKey },
+       body: new URLSearchParams({ unique_id: 'account-jane', display_name: 'Jane' }),
+     });
+     const { key } = (await created.json()).data;
+     const app = await NestFactory.create(appModule(server.apiKey, server.accessPoint), { logger: false });
+     await app.listen(0, '127.0.0.1');
+     const url = await app.getUrl();
+     const ask = async (path, headers) => {
+       const response = await fetch(url + path, { headers: { 'x-account': 'jane', ...headers } });
+       return [response.status, await response.text()];
+     };
+     const denied = await ask('/page', {});
+     const admitted = await ask('/page', { 'x-mfa-code': server.totp(key) });
+     const status = await ask('/mfa/status', {});
+     console.log(JSON.stringify([denied[0], JSON.parse(denied[1]).code, admitted, status[0], JSON.parse(status[1]).enrolled]));
+     await app.close();
+     await server.close();`,
+  );
+  expect(JSON.parse(output)).toEqual([
+    403,
+    'mfa_enrollment_required',
+    [200, 'in'],
+    200,
+    true,
+  ]);
 });
 
 /** A folder with this source, these packages and this one. */
