@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { createHmac, hash, webcrypto } from 'node:crypto';
 import type * as Jose from 'jose';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
@@ -49,6 +50,8 @@ interface Claims {
  */
 export class MfaProofs {
   readonly ttlSeconds: number;
+  private readonly logger = new Logger('MfaGuard');
+  private hasWarned = false;
 
   /**
    * Claims whose signature, key and audience were verified, by SHA-256 of the
@@ -86,7 +89,11 @@ export class MfaProofs {
     binding: string | undefined,
   ): Promise<string | undefined> {
     const [key] = this.keys;
-    if (!key || !this.mayBind(binding)) return undefined;
+    if (!key) return undefined;
+    if (!this.mayBind(binding)) {
+      this.warnOfBinding(binding);
+      return undefined;
+    }
     const authTime = Math.floor(verifiedAt.getTime() / 1000);
     return await new this.jose.SignJWT({
       auth_time: authTime,
@@ -138,6 +145,21 @@ export class MfaProofs {
     if (!this.options) return false;
     if (binding === undefined) return !this.options.bindTo;
     return typeof binding === 'string' && binding !== '';
+  }
+
+  /** Once: otherwise each request would ask for a code, and nothing would say why. */
+  private warnOfBinding(binding: unknown): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    const found =
+      binding === undefined
+        ? 'undefined'
+        : binding === ''
+          ? 'an empty string'
+          : `a value of type ${typeof binding}`;
+    this.logger.warn(
+      `No proof is made: mfa.proof.bindTo returned ${found}, or MfaService.verify was called without a binding, so each request needs a code. Return a string that the session keeps, such as its id or the jti of its token.`,
+    );
   }
 
   private async verifySignature(
