@@ -4,7 +4,7 @@ const REASONS: Record<string, string> = {
   ECONNREFUSED: 'refused the connection: is the GAuthify server running there?',
   ECONNRESET: 'closed the connection before it had answered',
   ANSWER_TOO_LARGE: 'sent a larger answer than GAuthify does',
-  // axios: the body broke off, or was larger than that
+  // axios: the body broke off
   ERR_BAD_RESPONSE: 'closed the connection before it had answered',
   ENOTFOUND: 'has a host name that cannot be resolved',
   EAI_AGAIN: 'has a host name that cannot be resolved just now',
