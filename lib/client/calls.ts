@@ -43,11 +43,15 @@ export const calls = {
 
 const ofUser = (method: WireCall['method'], uniqueId: string): WireCall => ({
   method,
-  path: userPath(uniqueId),
+  ...userPath(uniqueId),
 });
 
-const post = <T extends object>(
+function post<T extends object>(
   path: string,
   type: ClassConstructor<T>,
   args: unknown,
-) => ({ method: 'POST' as const, path, params: toParams(type, args) });
+) {
+  const params = toParams(type, args);
+  const uniqueId = params['unique_id'] ?? undefined;
+  return { method: 'POST' as const, path, params, uniqueId };
+}

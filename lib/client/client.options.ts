@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { refuseUnknownOptions } from '../contract/known-options.js';
 import { ParameterError } from '../contract/errors/parameter.error.js';
 
 /** Token of the options of `GAuthifyModule`: checked, with defaults filled in, frozen. */
@@ -20,18 +21,10 @@ export interface GAuthifyClientOptions {
    */
   accessPoints?: string[] | undefined;
 
-  /**
-   * Time for one attempt at one access point, milliseconds.
-   *
-   * @default 5000
-   */
+  /** Time for one attempt at one access point, milliseconds. @default 5000 */
   timeoutMs?: number | undefined;
 
-  /**
-   * Time for a call, all its attempts together, milliseconds.
-   *
-   * @default no limit but `timeoutMs` for each access point
-   */
+  /** Time for a call, all its attempts together, milliseconds. @default no limit but `timeoutMs` for each access point */
   totalTimeoutMs?: number | undefined;
 
   /**
@@ -204,15 +197,22 @@ function problemOfMs(value: unknown): string | undefined {
   return `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}, not ${shown(value)}`;
 }
 
-/** Checks the options of a call. @throws ParameterError naming the first wrong one */
+export const CALL_OPTIONS = ['timeoutMs', 'totalTimeoutMs'] as const;
+
+/** Checks the options of a call, of which `known` are all. @throws ParameterError naming the first wrong one */
 export function checkCallOptions(
-  options: CallOptions | null = {},
+  options: CallOptions | null | undefined,
+  known: readonly string[] = CALL_OPTIONS,
 ): CallOptions {
-  for (const name of ['timeoutMs', 'totalTimeoutMs'] as const) {
-    const problem = problemOfMs(options?.[name]);
+  if (!options) return {};
+  const fail = (name: string, problem: string) =>
+    new ParameterError(`${name}: ${problem}`);
+  refuseUnknownOptions(options, known, fail);
+  for (const name of CALL_OPTIONS) {
+    const problem = problemOfMs(options[name]);
     if (problem) throw new ParameterError(`${name} ${problem}`);
   }
-  return options ?? {};
+  return options;
 }
 
 /** Warns, once at start, about access points that are reached over a network without TLS. */

@@ -72,7 +72,6 @@ export function quickTest(
         error: (error) =>
           (mayExist = !isGAuthifyError(error) || error instanceof ServerError),
       }),
-      map(({ uniqueId: id }) => id === uniqueId || 'it has another id'),
     );
 
     const withUser = (

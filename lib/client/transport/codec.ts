@@ -67,13 +67,15 @@ class UserPath {
 }
 
 /**
- * Path of a user. Percent-encoded, so that an id such as `a/../b` or `a?b`
- * stays that user's and does not become another path.
+ * Path of a user, and their id as text. Percent-encoded, so that an id such as
+ * `a/../b` or `a?b` stays that user's and does not become another path.
  *
  * @throws ParameterError if it is not a valid id
  */
-export const userPath = (uniqueId: unknown): string =>
-  `users/${encodeURIComponent(validated(UserPath, { uniqueId }).uniqueId)}/`;
+export function userPath(given: unknown): { path: string; uniqueId: string } {
+  const { uniqueId } = validated(UserPath, { uniqueId: given });
+  return { path: `users/${encodeURIComponent(uniqueId)}/`, uniqueId };
+}
 
 /**
  * The query of a page of users. It pages in two ways at once: our server reads
@@ -86,9 +88,14 @@ export const usersQuery = (page: ListUsersDto): string =>
 
 const FIELDS = wireNamesOf(GAuthifyUser);
 
-/** Reads a user. @throws ServerError if `data` is not an object */
-export function readUser(data: unknown): GAuthifyUser {
+/**
+ * Reads a user: the one of `uniqueId`, if that is given.
+ *
+ * @throws ServerError if `data` is not an object, or another user
+ */
+export function readUser(data: unknown, uniqueId?: string): GAuthifyUser {
   const raw = readObject(data);
+  refuseOtherUser(raw, uniqueId);
   const user = new GAuthifyUser() as GAuthifyUser & Record<string, unknown>;
   // By hand, not by class-transformer: fast enough for a million users.
   for (const [property, wire] of FIELDS) {
@@ -122,13 +129,11 @@ const METHODS: readonly unknown[] = [
 /**
  * Whether a code was right, and of which kind. Anything but a clear "yes" is "no".
  *
- * @throws ServerError if the answer names another user: a cache or proxy mixed up answers
+ * @throws ServerError if the answer is about another user
  */
 export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
   if (!isObject(data)) return { uniqueId, authenticated: false, method: null };
-  // The hosted service may leave it out.
-  const named = asText(data['unique_id']) ?? uniqueId;
-  if (named !== uniqueId) throw unexpected(data);
+  refuseOtherUser(data, uniqueId);
   if (data['authenticated'] !== true)
     return { uniqueId, authenticated: false, method: null };
   const { method, epoch } = data;
@@ -138,6 +143,19 @@ export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
     method: METHODS.includes(method) ? (method as AuthMethod) : null,
     ...(typeof epoch === 'string' && { epoch }),
   };
+}
+
+/** A cache or proxy may mix up answers. The error does not hold the answer: the secret in it is the other user's. */
+function refuseOtherUser(
+  data: Record<string, unknown>,
+  uniqueId: string | undefined,
+): void {
+  // The hosted service may leave it out.
+  const named = asText(data['unique_id']) ?? uniqueId;
+  if (uniqueId === undefined || named === uniqueId) return;
+  throw new ServerError(
+    'GAuthify answered about another user: a cache or proxy may have mixed up answers.',
+  );
 }
 
 function readObject(data: unknown): Record<string, unknown> {
