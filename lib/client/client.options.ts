@@ -122,12 +122,14 @@ export const CLIENT_OPTIONS = Object.keys(CHECKS);
 export function resolveClientOptions(
   options: GAuthifyClientOptions,
 ): ResolvedClientOptions {
-  const resolved = Object.entries(CHECKS).map(([name, check]) => [
+  const given = options as unknown as Record<string, unknown>;
+  const checks = CHECKS as Record<
+    string,
+    (value: unknown, name: any) => unknown
+  >;
+  const resolved = CLIENT_OPTIONS.map((name) => [
     name,
-    (check as (value: unknown, name: string) => unknown)(
-      options[name as keyof GAuthifyClientOptions],
-      name,
-    ),
+    checks[name]!(given[name], name),
   ]);
   return Object.fromEntries(resolved) as ResolvedClientOptions;
 }

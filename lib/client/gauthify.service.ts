@@ -49,11 +49,7 @@ export class GAuthifyService {
     private readonly http: HttpService,
   ) {}
 
-  /**
-   * Creates a user. Not repeatable: after a time-out the user may exist.
-   *
-   * @throws ConflictError a user with this `uniqueId` exists
-   */
+  /** Creates a user. Not repeatable: after a time-out the user may exist. @throws ConflictError a user with this `uniqueId` exists */
   createUser(user: CreateUserDto, options?: CallOptions) {
     return this.callForUser(() => calls.createUser(user), options);
   }
@@ -68,11 +64,7 @@ export class GAuthifyService {
     return this.callForUser(() => calls.updateUser(uniqueId, changes), options);
   }
 
-  /**
-   * Deletes a user with everything that belongs to them, and emits `true`.
-   *
-   * @throws NotFoundError no such user, as after a first call
-   */
+  /** Deletes a user with everything that belongs to them, and emits `true`. @throws NotFoundError no such user, as after a first call */
   deleteUser(uniqueId: string, options?: CallOptions): Observable<true> {
     return this.call(() => calls.deleteUser(uniqueId), options).pipe(
       map(() => true as const),

@@ -75,12 +75,9 @@ export class MfaProofs {
   ): Promise<MfaProofs> {
     if (!options) return new MfaProofs(undefined, [], undefined as never);
     const jose = await loadPeer('jose', 'mfa.proof', () => import('jose'));
-    const keys = await Promise.all(
-      [options.secret]
-        .flat()
-        .map((secret) => importKey(secret, apiKey, options.audience)),
-    );
-    return new MfaProofs(options, keys, jose);
+    const { secret, audience } = options;
+    const keys = [secret].flat().map((it) => importKey(it, apiKey, audience));
+    return new MfaProofs(options, await Promise.all(keys), jose);
   }
 
   /** A proof of a verification; `undefined` where there is nothing to bind it to, or no proofs are used. */
@@ -182,20 +179,16 @@ export class MfaProofs {
           currentDate: new Date(Date.now()),
         },
       );
-      const { sub, exp, auth_time, bnd, method, epoch } = payload as {
-        sub: string;
-        exp: number;
+      // We signed it: only `auth_time` is not one of the claims that jose checks.
+      const { auth_time, method, epoch } = payload as Partial<Claims> & {
         auth_time: unknown;
-        bnd?: string;
-        method?: AuthMethod;
-        epoch?: string;
       };
       if (typeof auth_time !== 'number') return undefined;
       const claims: Claims = {
-        userId: sub,
-        expiresAt: exp * 1000,
+        userId: payload.sub!,
+        expiresAt: payload.exp! * 1000,
         verifiedAt: auth_time * 1000,
-        binding: bnd,
+        binding: payload['bnd'] as string | undefined,
         method: method ?? null,
         epoch,
       };

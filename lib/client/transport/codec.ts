@@ -1,12 +1,11 @@
 import { type ClassConstructor, instanceToPlain } from 'class-transformer';
-import type {
-  AuthMethod,
-  CheckResult,
+import {
+  AUTH_METHODS,
+  type CheckResult,
 } from '../../contract/dto/check-result.dto.js';
 import { asText } from '../../contract/dto/from-wire.js';
 import { GAuthifyUser } from '../../contract/dto/gauthify-user.dto.js';
 import { IsUniqueId } from '../../contract/dto/is-text.decorator.js';
-import { ListUsersDto } from '../../contract/dto/list-users.dto.js';
 import { parseDto } from '../../contract/dto/parse-dto.js';
 import {
   WireName,
@@ -77,22 +76,9 @@ export function userPath(given: unknown): { path: string; uniqueId: string } {
   return { path: `users/${encodeURIComponent(uniqueId)}/`, uniqueId };
 }
 
-/**
- * The query of a page of users. It pages in two ways at once: our server reads
- * `after`, others read `page`.
- *
- * @throws ParameterError naming what is wrong
- */
-export const usersQuery = (page: ListUsersDto): string =>
-  formOf(toParams(ListUsersDto, page));
-
 const FIELDS = wireNamesOf(GAuthifyUser);
 
-/**
- * Reads a user: the one of `uniqueId`, if that is given.
- *
- * @throws ServerError if `data` is not an object, or another user
- */
+/** Reads a user: the one of `uniqueId`, if that is given. @throws ServerError if `data` is not an object, or another user */
 export function readUser(data: unknown, uniqueId?: string): GAuthifyUser {
   const raw = readObject(data);
   refuseOtherUser(raw, uniqueId);
@@ -114,33 +100,19 @@ export function readList(data: unknown): unknown[] {
 }
 
 /** Reads the list of error codes. @throws ServerError if `data` is not an object */
-export function readErrors(data: unknown): Record<string, string> {
-  return readObject(data) as Record<string, string>;
-}
+export const readErrors = (data: unknown) =>
+  readObject(data) as Record<string, string>;
 
-const METHODS: readonly unknown[] = [
-  'totp',
-  'otp',
-  'email',
-  'sms',
-  'voice',
-] satisfies AuthMethod[];
-
-/**
- * Whether a code was right, and of which kind. Anything but a clear "yes" is "no".
- *
- * @throws ServerError if the answer is about another user
- */
+/** Whether a code was right, and of which kind. Anything but a clear "yes" is "no". @throws ServerError if the answer is about another user */
 export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
-  if (!isObject(data)) return { uniqueId, authenticated: false, method: null };
-  refuseOtherUser(data, uniqueId);
-  if (data['authenticated'] !== true)
+  if (isObject(data)) refuseOtherUser(data, uniqueId);
+  if (!isObject(data) || data['authenticated'] !== true)
     return { uniqueId, authenticated: false, method: null };
   const { method, epoch } = data;
   return {
     uniqueId,
     authenticated: true,
-    method: METHODS.includes(method) ? (method as AuthMethod) : null,
+    method: AUTH_METHODS.find((known) => known === method) ?? null,
     ...(typeof epoch === 'string' && { epoch }),
   };
 }
