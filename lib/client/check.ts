@@ -37,17 +37,14 @@ export function check(
   return defer(() => {
     const given = checkCallOptions(options, known);
     const call = calls.check(uniqueId, authCode);
-    const { unique_id: id, auth_code: code } = call.params as CheckParams;
-    if (!isPossibleAuthCode(code))
+    const id = call.uniqueId!;
+    if (!isPossibleAuthCode(call.params['auth_code']!))
       return of({ uniqueId: id, authenticated: false, method: null });
     return transport
       .call(call, given)
       .pipe(map((data) => readCheckResult(id, data)));
   });
 }
-
-/** `CheckAuthDto` on the wire. */
-type CheckParams = Record<'unique_id' | 'auth_code', string>;
 
 /** Checks a code in safe mode or not; see `GAuthifyService.checkAuth`, which is its public form. */
 export function checkAuth(

@@ -123,13 +123,9 @@ export function resolveClientOptions(
   options: GAuthifyClientOptions,
 ): ResolvedClientOptions {
   const given = options as unknown as Record<string, unknown>;
-  const checks = CHECKS as Record<
-    string,
-    (value: unknown, name: any) => unknown
-  >;
-  const resolved = CLIENT_OPTIONS.map((name) => [
+  const resolved = Object.entries(CHECKS).map(([name, check]) => [
     name,
-    checks[name]!(given[name], name),
+    (check as (value: unknown, name: string) => unknown)(given[name], name),
   ]);
   return Object.fromEntries(resolved) as ResolvedClientOptions;
 }
@@ -162,13 +158,11 @@ function checkAccessPoints(urls: unknown): readonly string[] {
 }
 
 function checkAccessPoint(name: string, value: unknown): string {
+  const example = 'such as https://auth.example.com/v1/';
   const url =
     typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
-    throw invalid(
-      name,
-      'must be an http or https URL, such as https://auth.example.com/v1/',
-    );
+    throw invalid(name, `must be an http or https URL, ${example}`);
   if (url.username || url.password)
     throw invalid(
       name,
@@ -178,10 +172,7 @@ function checkAccessPoint(name: string, value: unknown): string {
     throw invalid(name, 'must not have a query or fragment: end it at /v1/');
   const path = url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`;
   if (!path.endsWith('/v1/'))
-    throw invalid(
-      name,
-      'must end in /v1/, such as https://auth.example.com/v1/',
-    );
+    throw invalid(name, `must end in /v1/, ${example}`);
   return url.origin + path;
 }
 
@@ -219,13 +210,10 @@ export function checkCallOptions(
 
 /** Warns, once at start, about access points that are reached over a network without TLS. */
 export function warnOfPlainHttp(accessPoints: readonly string[]): void {
+  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
   const origins = accessPoints
     .map((url) => new URL(url))
-    .filter(
-      ({ protocol, hostname }) =>
-        protocol === 'http:' &&
-        !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname),
-    )
+    .filter((url) => url.protocol === 'http:' && !local.test(url.hostname))
     .map(({ origin }) => origin);
   if (origins.length === 0) return;
   new Logger('GAuthifyModule').warn(

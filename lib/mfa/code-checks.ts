@@ -119,10 +119,7 @@ export function shareCheck(
 }
 
 /** Whether the request brings no code at all. */
-export function isMissing(code: unknown): boolean {
-  return (
-    code === undefined ||
-    code === null ||
-    (typeof code === 'string' && code.trim() === '')
-  );
-}
+export const isMissing = (code: unknown): boolean =>
+  typeof code === 'string'
+    ? code.trim() === ''
+    : code === undefined || code === null;

@@ -175,7 +175,8 @@ function operationOf({ operation, variableValues, path }: GraphqlInfo): object {
   while (root.prev) root = root.prev;
   const key = operation.operation === 'mutation' ? root.key : null;
   let fields = operations.get(variableValues);
-  if (!fields) operations.set(variableValues, (fields = new Map()));
+  if (!fields)
+    operations.set(variableValues, (fields = new Map<unknown, object>()));
   let subject = fields.get(key);
   if (!subject) fields.set(key, (subject = {}));
   return subject;

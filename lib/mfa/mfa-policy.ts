@@ -62,7 +62,7 @@ const CHECKS: Record<
     (value) =>
       Array.isArray(value) &&
       value.length > 0 &&
-      value.every((method) => AUTH_METHODS.includes(method)),
+      value.every((method: AuthMethod) => AUTH_METHODS.includes(method)),
     `must be a list of at least one of ${AUTH_METHODS.join(', ')}, or be left out`,
   ],
   safeMode: [(value) => typeof value === 'boolean', 'must be true or false'],

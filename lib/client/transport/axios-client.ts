@@ -170,17 +170,14 @@ function failed(
   cause?: unknown,
 ): AxiosError {
   const error = new AxiosError('The request failed', code, config);
-  error.cause = cause as Error;
-  return error;
+  return Object.assign(error, { cause: cause as Error });
 }
 
-function headersOf({
-  headers,
-  auth,
-}: InternalAxiosRequestConfig): Record<string, string> {
-  const all = headers.toJSON() as Record<string, string>;
-  if (auth)
+function headersOf(config: InternalAxiosRequestConfig): Record<string, string> {
+  const all = config.headers.toJSON() as Record<string, string>;
+  const { username, password } = config.auth ?? {};
+  if (config.auth)
     all['Authorization'] =
-      `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
+      `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   return all;
 }

@@ -42,15 +42,10 @@ export function failureOfError(
       isUnrelated: 'here',
     };
   const reason = REASONS[code] ?? `could not be asked (${code})`;
-  if (HERE.test(code))
-    return {
-      kind: isUnwritten ? 'notSent' : 'indeterminate',
-      reason,
-      isUnrelated: 'here',
-    };
-  if (isUnwritten ?? BEFORE_CONNECTION.test(code))
-    return { kind: 'notSent', reason };
-  return reason === REASONS['ECONNRESET']
-    ? { kind: 'indeterminate', reason, isConnectionClosed: true }
-    : { kind: 'indeterminate', reason };
+  const kind =
+    (isUnwritten ?? BEFORE_CONNECTION.test(code)) ? 'notSent' : 'indeterminate';
+  if (HERE.test(code)) return { kind, reason, isUnrelated: 'here' };
+  return kind === 'indeterminate' && reason === REASONS['ECONNRESET']
+    ? { kind, reason, isConnectionClosed: true }
+    : { kind, reason };
 }
