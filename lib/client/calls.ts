@@ -1,13 +1,13 @@
 import type { ClassConstructor } from 'class-transformer';
 import { CheckAuthDto } from '../contract/dto/check-auth.dto.js';
 import { CreateUserDto } from '../contract/dto/create-user.dto.js';
-import type { ListUsersDto } from '../contract/dto/list-users.dto.js';
+import { ListUsersDto } from '../contract/dto/list-users.dto.js';
 import { SendEmailDto } from '../contract/dto/send-email.dto.js';
 import { SendSmsDto } from '../contract/dto/send-sms.dto.js';
 import { SendVoiceDto } from '../contract/dto/send-voice.dto.js';
 import { TokenDto } from '../contract/dto/token.dto.js';
 import { UpdateUserDto } from '../contract/dto/update-user.dto.js';
-import { toParams, userPath, usersQuery } from './transport/codec.js';
+import { formOf, toParams, userPath } from './transport/codec.js';
 import { HARMLESS_CALL, type WireCall } from './transport/http-client.js';
 
 /**
@@ -27,7 +27,8 @@ export const calls = {
   users: (page: ListUsersDto): WireCall => ({
     method: 'GET',
     path: 'users/',
-    query: usersQuery(page),
+    // Pages in two ways at once: our server reads `after`, others read `page`.
+    query: formOf(toParams(ListUsersDto, page)),
   }),
   userByToken: (token: string) => post('token/', TokenDto, { token }),
   check: (uniqueId: string, authCode: string) =>
@@ -43,11 +44,15 @@ export const calls = {
 
 const ofUser = (method: WireCall['method'], uniqueId: string): WireCall => ({
   method,
-  path: userPath(uniqueId),
+  ...userPath(uniqueId),
 });
 
-const post = <T extends object>(
+function post<T extends object>(
   path: string,
   type: ClassConstructor<T>,
   args: unknown,
-) => ({ method: 'POST' as const, path, params: toParams(type, args) });
+) {
+  const params = toParams(type, args);
+  const uniqueId = params['unique_id'] ?? undefined;
+  return { method: 'POST' as const, path, params, uniqueId };
+}

@@ -1,16 +1,13 @@
 import { Logger } from '@nestjs/common';
-import {
-  catchError,
-  defer,
-  map,
-  type MonoTypeOperatorFunction,
-  type Observable,
-  of,
-} from 'rxjs';
+import { catchError, defer, map, type Observable, of } from 'rxjs';
 import { isPossibleAuthCode } from '../contract/dto/auth-code.js';
 import type { CheckResult } from '../contract/dto/check-result.dto.js';
 import { calls } from './calls.js';
-import { type CallOptions, checkCallOptions } from './client.options.js';
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  checkCallOptions,
+} from './client.options.js';
 import type { GAuthifyTransport } from './transport/call.js';
 import { readCheckResult } from './transport/codec.js';
 
@@ -35,12 +32,13 @@ export function check(
   uniqueId: string,
   authCode: string,
   options?: CallOptions,
+  known?: readonly string[],
 ): Observable<CheckResult> {
   return defer(() => {
-    const given = checkCallOptions(options);
+    const given = checkCallOptions(options, known);
     const call = calls.check(uniqueId, authCode);
-    const { unique_id: id, auth_code: code } = call.params as CheckParams;
-    if (!isPossibleAuthCode(code))
+    const id = call.uniqueId!;
+    if (!isPossibleAuthCode(call.params['auth_code']!))
       return of({ uniqueId: id, authenticated: false, method: null });
     return transport
       .call(call, given)
@@ -48,24 +46,30 @@ export function check(
   });
 }
 
-/** `CheckAuthDto` on the wire. */
-type CheckParams = Record<'unique_id' | 'auth_code', string>;
-
-/**
- * Safe mode: emits `true` instead of an error if GAuthify is unreachable, and
- * logs it. Every other error stays an error.
- */
-export const letInDuringOutage = (
+/** Checks a code in safe mode or not; see `GAuthifyService.checkAuth`, which is its public form. */
+export function checkAuth(
+  transport: GAuthifyTransport,
+  uniqueId: string,
+  authCode: string,
+  options: CheckAuthOptions | undefined,
   isUnreachable: (error: unknown) => Observable<boolean>,
-): MonoTypeOperatorFunction<boolean> =>
-  catchError((error: unknown) =>
-    isUnreachable(error).pipe(
-      map((isOutage) => {
-        if (!isOutage) throw error;
-        // Written by our transport: access points and what happened at them.
-        const { message } = (error as { cause: Error }).cause;
-        logger.warn(`safeMode let someone in without a check: ${message}`);
-        return true;
-      }),
+): Observable<boolean> {
+  const known = [...CALL_OPTIONS, 'safeMode'];
+  const right$ = check(transport, uniqueId, authCode, options, known).pipe(
+    map(({ authenticated }) => authenticated),
+  );
+  if (options?.safeMode !== true) return right$;
+  return right$.pipe(
+    catchError((error: unknown) =>
+      isUnreachable(error).pipe(
+        map((isOutage) => {
+          if (!isOutage) throw error;
+          // Written by our transport: access points and what happened at them.
+          const { message } = (error as { cause: Error }).cause;
+          logger.warn(`safeMode let someone in without a check: ${message}`);
+          return true;
+        }),
+      ),
     ),
   );
+}

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { refuseUnknownOptions } from '../contract/known-options.js';
 import { ParameterError } from '../contract/errors/parameter.error.js';
 
 /** Token of the options of `GAuthifyModule`: checked, with defaults filled in, frozen. */
@@ -20,18 +21,10 @@ export interface GAuthifyClientOptions {
    */
   accessPoints?: string[] | undefined;
 
-  /**
-   * Time for one attempt at one access point, milliseconds.
-   *
-   * @default 5000
-   */
+  /** Time for one attempt at one access point, milliseconds. @default 5000 */
   timeoutMs?: number | undefined;
 
-  /**
-   * Time for a call, all its attempts together, milliseconds.
-   *
-   * @default no limit but `timeoutMs` for each access point
-   */
+  /** Time for a call, all its attempts together, milliseconds. @default no limit but `timeoutMs` for each access point */
   totalTimeoutMs?: number | undefined;
 
   /**
@@ -129,12 +122,10 @@ export const CLIENT_OPTIONS = Object.keys(CHECKS);
 export function resolveClientOptions(
   options: GAuthifyClientOptions,
 ): ResolvedClientOptions {
+  const given = options as unknown as Record<string, unknown>;
   const resolved = Object.entries(CHECKS).map(([name, check]) => [
     name,
-    (check as (value: unknown, name: string) => unknown)(
-      options[name as keyof GAuthifyClientOptions],
-      name,
-    ),
+    (check as (value: unknown, name: string) => unknown)(given[name], name),
   ]);
   return Object.fromEntries(resolved) as ResolvedClientOptions;
 }
@@ -167,13 +158,11 @@ function checkAccessPoints(urls: unknown): readonly string[] {
 }
 
 function checkAccessPoint(name: string, value: unknown): string {
+  const example = 'such as https://auth.example.com/v1/';
   const url =
     typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
-    throw invalid(
-      name,
-      'must be an http or https URL, such as https://auth.example.com/v1/',
-    );
+    throw invalid(name, `must be an http or https URL, ${example}`);
   if (url.username || url.password)
     throw invalid(
       name,
@@ -183,10 +172,7 @@ function checkAccessPoint(name: string, value: unknown): string {
     throw invalid(name, 'must not have a query or fragment: end it at /v1/');
   const path = url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`;
   if (!path.endsWith('/v1/'))
-    throw invalid(
-      name,
-      'must end in /v1/, such as https://auth.example.com/v1/',
-    );
+    throw invalid(name, `must end in /v1/, ${example}`);
   return url.origin + path;
 }
 
@@ -204,26 +190,30 @@ function problemOfMs(value: unknown): string | undefined {
   return `must be a number of milliseconds above 0 and at most ${MAX_TIMEOUT_MS}, not ${shown(value)}`;
 }
 
-/** Checks the options of a call. @throws ParameterError naming the first wrong one */
+export const CALL_OPTIONS = ['timeoutMs', 'totalTimeoutMs'] as const;
+
+/** Checks the options of a call, of which `known` are all. @throws ParameterError naming the first wrong one */
 export function checkCallOptions(
-  options: CallOptions | null = {},
+  options: CallOptions | null | undefined,
+  known: readonly string[] = CALL_OPTIONS,
 ): CallOptions {
-  for (const name of ['timeoutMs', 'totalTimeoutMs'] as const) {
-    const problem = problemOfMs(options?.[name]);
+  if (!options) return {};
+  const fail = (name: string, problem: string) =>
+    new ParameterError(`${name}: ${problem}`);
+  refuseUnknownOptions(options, known, fail);
+  for (const name of CALL_OPTIONS) {
+    const problem = problemOfMs(options[name]);
     if (problem) throw new ParameterError(`${name} ${problem}`);
   }
-  return options ?? {};
+  return options;
 }
 
 /** Warns, once at start, about access points that are reached over a network without TLS. */
 export function warnOfPlainHttp(accessPoints: readonly string[]): void {
+  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
   const origins = accessPoints
     .map((url) => new URL(url))
-    .filter(
-      ({ protocol, hostname }) =>
-        protocol === 'http:' &&
-        !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname),
-    )
+    .filter((url) => url.protocol === 'http:' && !local.test(url.hostname))
     .map(({ origin }) => origin);
   if (origins.length === 0) return;
   new Logger('GAuthifyModule').warn(

@@ -7,7 +7,7 @@ import type { CreateUserDto } from '../contract/dto/create-user.dto.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type { UpdateUserDto } from '../contract/dto/update-user.dto.js';
 import { calls } from './calls.js';
-import { check, type CheckAuthOptions, letInDuringOutage } from './check.js';
+import { check, checkAuth, type CheckAuthOptions } from './check.js';
 import { type CallOptions, checkCallOptions } from './client.options.js';
 import { accessPointsHealth } from './health.js';
 import type { AccessPointHealth, HealthOptions } from './health.js';
@@ -49,11 +49,7 @@ export class GAuthifyService {
     private readonly http: HttpService,
   ) {}
 
-  /**
-   * Creates a user. Not repeatable: after a time-out the user may exist.
-   *
-   * @throws ConflictError a user with this `uniqueId` exists
-   */
+  /** Creates a user. Not repeatable: after a time-out the user may exist. @throws ConflictError a user with this `uniqueId` exists */
   createUser(user: CreateUserDto, options?: CallOptions) {
     return this.callForUser(() => calls.createUser(user), options);
   }
@@ -68,11 +64,7 @@ export class GAuthifyService {
     return this.callForUser(() => calls.updateUser(uniqueId, changes), options);
   }
 
-  /**
-   * Deletes a user with everything that belongs to them, and emits `true`.
-   *
-   * @throws NotFoundError no such user, as after a first call
-   */
+  /** Deletes a user with everything that belongs to them, and emits `true`. @throws NotFoundError no such user, as after a first call */
   deleteUser(uniqueId: string, options?: CallOptions): Observable<true> {
     return this.call(() => calls.deleteUser(uniqueId), options).pipe(
       map(() => true as const),
@@ -112,10 +104,7 @@ export class GAuthifyService {
     given?: UsersOptions,
     each?: (user: GAuthifyUser) => ObservableInput<R>,
   ): Observable<R | GAuthifyUser> {
-    const { pageSize = 100, ...options } = given ?? {};
-    const ask = (after: string, page: number) =>
-      this.call(() => calls.users({ after, page, pageSize }), options);
-    return usersStream(ask, pageSize, each);
+    return usersStream(this.transport, given, each);
   }
 
   /**
@@ -164,12 +153,8 @@ export class GAuthifyService {
    * @throws NotFoundError no such user
    */
   checkAuth(uniqueId: string, authCode: string, given?: CheckAuthOptions) {
-    const { safeMode, ...options } = given ?? {};
-    const result$ = this.check(uniqueId, authCode, options);
-    const right$ = result$.pipe(map(({ authenticated }) => authenticated));
-    return safeMode === true
-      ? right$.pipe(letInDuringOutage((error) => this.isUnreachable(error)))
-      : right$;
+    const isUnreachable = (error: unknown) => this.isUnreachable(error);
+    return checkAuth(this.transport, uniqueId, authCode, given, isUnreachable);
   }
 
   /**
@@ -238,7 +223,12 @@ export class GAuthifyService {
   }
 
   private callForUser(prepare: () => WireCall, options?: CallOptions) {
-    return this.call(prepare, options).pipe(map(readUser));
+    return defer(() => {
+      const call = prepare();
+      return this.call(() => call, options).pipe(
+        map((data) => readUser(data, call.uniqueId)),
+      );
+    });
   }
 
   /** @param prepare called on subscription; may find a bad argument */

@@ -3,6 +3,11 @@ import { firstValueFrom } from 'rxjs';
 import { GAuthifyService } from './gauthify.service.js';
 import type { AccessPointHealth, HealthOptions } from './health.js';
 
+type IndicatedHealth = {
+  status: 'up' | 'down';
+  accessPoints: AccessPointHealth[];
+};
+
 /**
  * A health indicator for `@nestjs/terminus`, which need not be installed.
  * Exported by `GAuthifyModule`. For a module with a name, make it yourself:
@@ -29,16 +34,10 @@ export class GAuthifyHealthIndicator {
   async isHealthy<Key extends string = 'gauthify'>(
     key: Key = 'gauthify' as Key,
     options: HealthOptions = {},
-  ): Promise<
-    Record<Key, { status: 'up' | 'down'; accessPoints: AccessPointHealth[] }>
-  > {
+  ): Promise<Record<Key, IndicatedHealth>> {
     const accessPoints = await firstValueFrom(this.gauthify.health(options));
     const isUp = accessPoints.some(({ status }) => status === 'up');
-    return {
-      [key]: { status: isUp ? 'up' : 'down', accessPoints },
-    } as Record<
-      Key,
-      { status: 'up' | 'down'; accessPoints: AccessPointHealth[] }
-    >;
+    const status = isUp ? 'up' : 'down';
+    return { [key]: { status, accessPoints } } as Record<Key, IndicatedHealth>;
   }
 }

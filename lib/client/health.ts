@@ -28,9 +28,9 @@ export function accessPointsHealth(
   given?: HealthOptions,
 ): Observable<AccessPointHealth[]> {
   return defer(() => {
-    const { timeoutMs = options.timeoutMs } = checkCallOptions({
-      timeoutMs: given?.timeoutMs,
-    });
+    const { timeoutMs = options.timeoutMs } = checkCallOptions(given, [
+      'timeoutMs',
+    ]);
     const startedAt = performance.now();
     return forkJoin(
       pool.list().map((point) =>

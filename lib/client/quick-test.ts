@@ -16,6 +16,7 @@ import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type { UpdateUserDto } from '../contract/dto/update-user.dto.js';
 import { isGAuthifyError } from '../contract/errors/gauthify.error.js';
 import { ServerError } from '../contract/errors/server.error.js';
+
 /** Where `GAuthifyService.quickTest` sends codes. A step without an address is left out. */
 export interface QuickTestOptions {
   /** E-mail address to send a code to. @default none */
@@ -55,7 +56,7 @@ export interface QuickTestCalls {
 /** Tries every call; see `GAuthifyService.quickTest`, which is its public form. */
 export function quickTest(
   gauthify: QuickTestCalls,
-  { email, smsNumber, voiceNumber }: QuickTestOptions,
+  options: QuickTestOptions,
 ): Observable<QuickTestStep> {
   return defer(() => {
     const uniqueId = `quick-test-${randomUUID()}`;
@@ -72,12 +73,7 @@ export function quickTest(
         error: (error) =>
           (mayExist = !isGAuthifyError(error) || error instanceof ServerError),
       }),
-      map(({ uniqueId: id }) => id === uniqueId || 'it has another id'),
     );
-
-    const withUser = (
-      steps: (user: GAuthifyUser) => Observable<QuickTestStep>,
-    ) => defer(() => (user ? steps(user) : EMPTY));
 
     const delete$ = gauthify
       .deleteUser(uniqueId)
@@ -85,23 +81,9 @@ export function quickTest(
 
     return concat(
       step('create user', create$),
-      withUser((created) =>
-        concat(
-          stepsOfUser(gauthify, created),
-          stepsOfCodes(gauthify, created),
-          email === undefined
-            ? EMPTY
-            : step('send e-mail', gauthify.sendEmail(uniqueId, email)),
-          smsNumber === undefined
-            ? EMPTY
-            : step('send SMS', gauthify.sendSms(uniqueId, smsNumber)),
-          voiceNumber === undefined
-            ? EMPTY
-            : step('call by voice', gauthify.sendVoice(uniqueId, voiceNumber)),
-        ),
-      ),
+      defer(() => (user ? stepsOfUser(gauthify, user, options) : EMPTY)),
       step('list errors', gauthify.apiErrors()),
-      withUser(() => step('delete user', delete$)),
+      defer(() => (user ? step('delete user', delete$) : EMPTY)),
     ).pipe(
       finalize(() => {
         // Unsubscribed half-way, or a step left the user behind. Nobody sees the outcome.
@@ -113,70 +95,62 @@ export function quickTest(
 
 function stepsOfUser(
   gauthify: QuickTestCalls,
-  { uniqueId, key }: GAuthifyUser,
+  { uniqueId, key, otp }: GAuthifyUser,
+  { email, smsNumber, voiceNumber }: QuickTestOptions,
 ): Observable<QuickTestStep> {
   const displayName = 'Quick test, renamed';
-  return concat(
-    step(
-      'get user',
-      gauthify
-        .getUser(uniqueId)
-        .pipe(map((user) => user.key === key || 'it has another key')),
-    ),
-    step(
-      'list users',
-      gauthify.users({ pageSize: 1000 }).pipe(
-        find((user) => user.uniqueId === uniqueId),
-        map((user) => user !== undefined || 'the list lacks the user'),
-      ),
-    ),
-    step(
-      'update user',
-      gauthify
-        .updateUser(uniqueId, { displayName })
-        .pipe(
-          map(
-            (user) =>
-              user.displayName === displayName || 'the name stayed as it was',
-          ),
-        ),
-    ),
-  );
-}
-
-function stepsOfCodes(
-  gauthify: QuickTestCalls,
-  { uniqueId, otp, key }: GAuthifyUser,
-): Observable<QuickTestStep> {
   // As long as the one-time pass and not equal to it, so that no kind of code matches by chance.
   const last = Number(String(otp).slice(-1));
   const wrong = String(otp).slice(0, -1) + String((last + 1) % 10);
-  const refuses = (code: string) =>
-    gauthify
-      .checkAuth(uniqueId, code)
-      .pipe(map((authenticated) => !authenticated || 'the code was accepted'));
+  const check = (code: string) => gauthify.checkAuth(uniqueId, code);
+  const isRefused = (isRight: boolean) => !isRight || 'the code was accepted';
   return concat(
-    step('refuse a wrong code', refuses(wrong)),
+    step(
+      'get user',
+      gauthify.getUser(uniqueId),
+      (user) => user.key === key || 'it has another key',
+    ),
+    step(
+      'list users',
+      gauthify
+        .users({ pageSize: 1000 })
+        .pipe(find((user) => user.uniqueId === uniqueId)),
+      (user) => user !== undefined || 'the list lacks the user',
+    ),
+    step(
+      'update user',
+      gauthify.updateUser(uniqueId, { displayName }),
+      (user) => user.displayName === displayName || 'the name stayed as it was',
+    ),
+    step('refuse a wrong code', check(wrong), isRefused),
     step(
       'accept the one-time pass',
-      gauthify
-        .checkAuth(uniqueId, otp)
-        .pipe(map((authenticated) => authenticated || 'it was refused')),
+      check(otp),
+      (isRight) => isRight || 'it was refused',
     ),
-    step('refuse the one-time pass a second time', refuses(otp)),
+    step('refuse the one-time pass a second time', check(otp), isRefused),
     step(
       'reset key',
-      gauthify
-        .updateUser(uniqueId, { resetKey: true })
-        .pipe(map((user) => user.key !== key || 'the key stayed as it was')),
+      gauthify.updateUser(uniqueId, { resetKey: true }),
+      (user) => user.key !== key || 'the key stayed as it was',
     ),
+    email === undefined
+      ? EMPTY
+      : step('send e-mail', gauthify.sendEmail(uniqueId, email)),
+    smsNumber === undefined
+      ? EMPTY
+      : step('send SMS', gauthify.sendSms(uniqueId, smsNumber)),
+    voiceNumber === undefined
+      ? EMPTY
+      : step('call by voice', gauthify.sendVoice(uniqueId, voiceNumber)),
   );
 }
 
-/** Runs one step. It succeeds unless it emits a string, which says what is wrong, or errors. */
-function step(
+/** Runs one step. It succeeds unless it errors, or `judge` says in words what is wrong with the result. */
+function step<T>(
   name: string,
-  run$: Observable<unknown>,
+  run$: Observable<T>,
+  judge: (result: T) => true | string = () => true,
 ): Observable<QuickTestStep> {
   return defer(() => {
     const startedAt = performance.now();
@@ -187,9 +161,10 @@ function step(
       ...(error && { error }),
     });
     return run$.pipe(
-      map((result) =>
-        end(typeof result === 'string' ? new Error(result) : undefined),
-      ),
+      map((result) => {
+        const verdict = judge(result);
+        return end(verdict === true ? undefined : new Error(verdict));
+      }),
       catchError((error: unknown) =>
         of(end(error instanceof Error ? error : new Error(String(error)))),
       ),

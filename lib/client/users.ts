@@ -11,7 +11,13 @@ import {
   repeat,
 } from 'rxjs';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
-import type { CallOptions } from './client.options.js';
+import { calls } from './calls.js';
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  checkCallOptions,
+} from './client.options.js';
+import type { GAuthifyTransport } from './transport/call.js';
 import { readList, readUser } from './transport/codec.js';
 
 /** Options of `GAuthifyService.users`. Times are those of one page. */
@@ -23,23 +29,25 @@ export interface UsersOptions extends CallOptions {
 /** Users read in one turn of the event loop. */
 const USERS_A_TURN = 100;
 
-/** Requests the page that comes after a user (`''`: the first); `page` is its number, from 1. */
-export type AskPage = (after: string, page: number) => Observable<unknown>;
-
 /**
  * All users, page by page: a page is requested when `each` is done with all of
  * the page before. See `GAuthifyService.users`, which is its public form.
  */
 export function usersStream<R>(
-  askPage: AskPage,
-  pageSize: number,
+  transport: GAuthifyTransport,
+  given: UsersOptions | undefined,
   each?: (user: GAuthifyUser) => ObservableInput<R>,
 ): Observable<R | GAuthifyUser> {
   return defer(() => {
+    const options = checkCallOptions(given, [...CALL_OPTIONS, 'pageSize']);
+    const { pageSize = 100 }: UsersOptions = options;
     let after = '';
     let page = 0;
     let isLast = false;
-    return defer(() => askPage(after, ++page)).pipe(
+    return defer(() => {
+      const call = calls.users({ after, page: ++page, pageSize });
+      return transport.call(call, options);
+    }).pipe(
       map(readList),
       concatMap((users) => {
         const last =
@@ -69,7 +77,7 @@ function readInTurns(users: unknown[]): Observable<GAuthifyUser> {
       return turn === 0 ? of(some) : nextTurn$.pipe(map(() => some));
     }),
     mergeAll(),
-    map(readUser),
+    map((user) => readUser(user)),
   );
 }
 

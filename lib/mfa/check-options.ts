@@ -11,7 +11,10 @@ const MIN_SECRET_BYTES = 32;
 
 type Check = [isValid: (value: any) => boolean, problem: string];
 
-const isFunction = (value: unknown) => typeof value === 'function';
+const fn = (what = ''): Check => [
+  (value) => typeof value === 'function',
+  `must be a function${what}`,
+];
 const bool: Check = [
   (value) => typeof value === 'boolean',
   'must be true or false',
@@ -22,26 +25,17 @@ const isSecret = (value: unknown) =>
 /** Every option of `mfa`, and what is checked where it is set; `undefined`: checked elsewhere. */
 const OPTIONS: Record<string, Record<string, Check | undefined>> = {
   mfa: {
-    userId: [
-      isFunction,
-      'must be a function that takes the request and returns the user’s id',
-    ],
-    code: [
-      isFunction,
-      'must be a function that takes the request and returns the code',
-    ],
+    userId: fn(' that takes the request and returns the user’s id'),
+    code: fn(' that takes the request and returns the code'),
     proof: undefined,
-    required: [isFunction, 'must be a function'],
+    required: fn(),
     safeMode: bool,
-    onEvent: [isFunction, 'must be a function'],
+    onEvent: fn(),
     routes: undefined,
   },
   'mfa.proof': {
     secret: [
-      (value) => {
-        const secrets = [value].flat() as unknown[];
-        return secrets.length > 0 && secrets.every(isSecret);
-      },
+      (value) => [value].flat().length > 0 && [value].flat().every(isSecret),
       `must be a string of at least ${MIN_SECRET_BYTES} bytes, or several of them, newest first: make one with openssl rand -base64 32`,
     ],
     ttlSeconds: [
@@ -63,10 +57,7 @@ const OPTIONS: Record<string, Record<string, Check | undefined>> = {
       (value) => Number.isFinite(value) && value >= 0,
       'must be a number of seconds, or 0 for never',
     ],
-    bindTo: [
-      isFunction,
-      'must be a function that takes the request and returns the session’s id',
-    ],
+    bindTo: fn(' that takes the request and returns the session’s id'),
   },
   'mfa.routes': {
     path: undefined,
@@ -76,11 +67,7 @@ const OPTIONS: Record<string, Record<string, Check | undefined>> = {
   },
 };
 
-/**
- * Checks the option `mfa`.
- *
- * @throws Error one sentence that names the option and says what to do
- */
+/** Checks the option `mfa`. @throws Error one sentence that names the option and says what to do */
 export function checkMfaOptions(
   mfa: MfaOptions | undefined,
 ): Readonly<MfaOptions> {
@@ -97,24 +84,15 @@ export function checkMfaOptions(
   return Object.freeze({ ...mfa, proof: Object.freeze({ ...proof }) });
 }
 
-function refuseUnknownMfaOptions(
-  given: object,
-  path: 'mfa' | 'mfa.proof' | 'mfa.routes',
-): void {
-  refuseUnknownOptions(
-    given,
-    Object.keys(OPTIONS[path]!),
-    (option, problem) => new Error(`GAuthifyModule: ${option}: ${problem}`),
-    path,
-  );
-}
-
-function check(path: 'mfa' | 'mfa.proof', given: object): void {
+function check(path: 'mfa' | 'mfa.proof' | 'mfa.routes', given: object): void {
   if (typeof given !== 'object' || given === null)
     throw invalid(path, 'must be an object');
-  refuseUnknownMfaOptions(given, path);
+  const checks = OPTIONS[path]!;
+  const unknown = (option: string, problem: string) =>
+    new Error(`GAuthifyModule: ${option}: ${problem}`);
+  refuseUnknownOptions(given, Object.keys(checks), unknown, path);
   for (const [name, value] of Object.entries(given)) {
-    const [isValid, problem] = OPTIONS[path]![name] ?? [];
+    const [isValid, problem] = checks[name] ?? [];
     if (value === undefined || !isValid || isValid(value)) continue;
     // The value of a secret stays out of the log.
     const found = name === 'secret' ? '' : `, not ${inspect(value)}`;
@@ -122,17 +100,13 @@ function check(path: 'mfa' | 'mfa.proof', given: object): void {
   }
 }
 
-/**
- * Checks the option `mfa.routes` and fills in defaults.
- *
- * @throws Error one sentence that names the option and says what to do
- */
+/** Checks the option `mfa.routes` and fills in defaults. @throws Error one sentence that names the option and says what to do */
 export function checkRoutes(option: Exclude<MfaRoutesOption, false>) {
   const routes =
     typeof option === 'object'
       ? option
       : { path: option === true ? undefined : option };
-  refuseUnknownMfaOptions(routes, 'mfa.routes');
+  check('mfa.routes', routes);
   const {
     path = 'mfa',
     guard = MfaGuard,

@@ -1,13 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import {
-  catchError,
-  defer,
-  from,
-  type Observable,
-  of,
-  switchMap,
-  throwError,
-} from 'rxjs';
+import { defer, from, type Observable, of, switchMap, tap } from 'rxjs';
 import { GAuthifyService } from '../client/gauthify.service.js';
 import { isPossibleAuthCode } from '../contract/dto/auth-code.js';
 import type { CheckResult } from '../contract/dto/check-result.dto.js';
@@ -45,10 +37,11 @@ export class CodeChecks {
       const setEpoch = this.users.beginCheck(userId);
       const check = () =>
         this.gauthify.check(userId, code).pipe(
-          catchError((error: unknown) => {
-            if (error instanceof RateLimitError)
-              this.events.emit({ type: 'locked', userId });
-            return throwError(() => error);
+          tap({
+            error: (error) => {
+              if (error instanceof RateLimitError)
+                this.events.emit({ type: 'locked', userId });
+            },
           }),
         );
       return this.limit.run(userId, check).pipe(
@@ -126,10 +119,7 @@ export function shareCheck(
 }
 
 /** Whether the request brings no code at all. */
-export function isMissing(code: unknown): boolean {
-  return (
-    code === undefined ||
-    code === null ||
-    (typeof code === 'string' && code.trim() === '')
-  );
-}
+export const isMissing = (code: unknown): boolean =>
+  typeof code === 'string'
+    ? code.trim() === ''
+    : code === undefined || code === null;

@@ -5,7 +5,7 @@ import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
 /** Each denial's status, and the sentence to show a person. */
 const DENIALS = {
   mfa_not_signed_in: [401, 'Sign in first.'],
-  mfa_required: [401, 'A code of your authenticator app is required.'],
+  mfa_required: [401, 'A code is required.'],
   mfa_invalid_code: [401, 'The code is wrong, or was used before.'],
   mfa_code_missing: [400, 'Send the code: { "code": "123456" }.'],
   mfa_code_not_text: [
@@ -75,8 +75,34 @@ export function denialBody(
   code: MfaDenialCode,
   details: MfaDenialDetails = {},
 ): MfaDenialBody {
-  const [statusCode, message] = DENIALS[code];
+  const [statusCode, sentence] = DENIALS[code];
+  const message = code === 'mfa_required' ? requiredCode(details) : sentence;
   return { statusCode, code, message, ...details };
+}
+
+/** Where the user gets each kind of code. */
+const SOURCES: Record<AuthMethod, string> = {
+  totp: 'from your authenticator app',
+  otp: 'from your one-time pass',
+  recovery: 'from your recovery codes',
+  email: 'by e-mail',
+  sms: 'by SMS',
+  voice: 'by phone call',
+};
+
+/** Asks for a code that this user can bring, and says how fresh it must be. */
+function requiredCode({ methods = [], maxAgeSeconds }: MfaDenialDetails) {
+  const sources = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(
+    methods.map((method) => SOURCES[method]),
+  );
+  const code = sources === '' ? 'A code' : `A code ${sources}`;
+  if (maxAgeSeconds === undefined) return `${code} is required.`;
+  const [count, unit] =
+    maxAgeSeconds % 60 === 0
+      ? [maxAgeSeconds / 60, 'minute']
+      : [maxAgeSeconds, 'second'];
+  const time = count === 1 ? unit : `${count} ${unit}s`;
+  return `${code}, entered in the last ${time}, is required.`;
 }
 
 /** Headers of a denial. A 401 must have `WWW-Authenticate` [RFC 9110 §15.5.2]. */

@@ -76,7 +76,9 @@ export class Enrolment {
         if (allowedBy.outcome !== 'admitted') return allowedBy;
       }
       try {
-        const renewed = await this.renew(userId, displayName, user);
+        const renewed = await firstValueFrom(
+          this.renew(userId, displayName, user),
+        );
         return { outcome: 'enrolled', user: renewed, allowedBy };
       } catch (error) {
         // Another request created or enrolled the user meanwhile: decide again.
@@ -87,22 +89,16 @@ export class Enrolment {
     }
   }
 
-  private renew(
-    userId: string,
-    displayName: string,
-    user: KnownUser | undefined,
-  ): Promise<GAuthifyUser> {
-    return firstValueFrom(
-      user
-        ? this.gauthify.updateUser(userId, {
-            resetKey: true,
-            // Else a password alone would do until the new app is confirmed,
-            keepEnrolled: user.enrolled === true,
-            // or just after the first app was.
-            unlessEnrolled: user.enrolled === false,
-          })
-        : this.gauthify.createUser({ uniqueId: userId, displayName }),
-    );
+  private renew(userId: string, displayName: string, user?: KnownUser) {
+    const { gauthify } = this;
+    if (!user) return gauthify.createUser({ uniqueId: userId, displayName });
+    return gauthify.updateUser(userId, {
+      resetKey: true,
+      // Else a password alone would do until the new app is confirmed,
+      keepEnrolled: user.enrolled === true,
+      // or just after the first app was.
+      unlessEnrolled: user.enrolled === false,
+    });
   }
 }
 

@@ -1,4 +1,7 @@
-import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import {
+  AUTH_METHODS,
+  type AuthMethod,
+} from '../contract/dto/check-result.dto.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 
 /** What enrolment and `mfa.routes` need of a user. */
@@ -10,10 +13,14 @@ export interface KnownUser {
 
 /** Kinds of code a user can be asked for. Never an address: the person who asks may not be the user. */
 export function methodsOf(user: GAuthifyUser): readonly AuthMethod[] {
-  const methods: AuthMethod[] = [];
-  if (user.enrolled !== false) methods.push('totp');
-  if (user.email) methods.push('email');
-  if (user.smsNumber) methods.push('sms');
-  if (user.voiceNumber) methods.push('voice');
-  return methods;
+  const { email, smsNumber: sms, voiceNumber: voice } = user;
+  const has = {
+    totp: user.enrolled !== false,
+    otp: false,
+    recovery: (user.recoveryCodesLeft ?? 0) > 0,
+    email,
+    sms,
+    voice,
+  };
+  return AUTH_METHODS.filter((method) => has[method]);
 }

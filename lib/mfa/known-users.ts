@@ -167,37 +167,22 @@ export class KnownUsers {
 
   private async ask(userId: string, order: number): Promise<Known> {
     const at = Date.now();
+    const keep = (known: Omit<Known, 'order'>): Known => {
+      if (this.isWanted(userId, order)) this.keep(userId, { ...known, order });
+      return { ...known, order };
+    };
     try {
       const user = await firstValueFrom(this.gauthify.getUser(userId));
-      const known: Known = {
-        order,
-        readAt: at,
-        askedAt: at,
-        epoch: user.epoch,
-        user: { enrolled: user.enrolled, methods: methodsOf(user) },
-      };
-      if (this.isWanted(userId, order)) this.keep(userId, known);
-      return known;
+      const { epoch, enrolled } = user;
+      const known = { enrolled, methods: methodsOf(user) };
+      return keep({ readAt: at, askedAt: at, epoch, user: known });
     } catch (error) {
-      if (error instanceof NotFoundError) {
-        if (this.isWanted(userId, order))
-          this.keep(userId, {
-            order,
-            readAt: at,
-            askedAt: at,
-            isDeleted: true,
-            error,
-          });
-      } else {
+      if (error instanceof NotFoundError)
+        keep({ readAt: at, askedAt: at, isDeleted: true, error });
+      else {
         this.outages.report(error);
         const before = this.known.get(userId) ?? { readAt: -Infinity };
-        if (this.isWanted(userId, order))
-          this.keep(userId, {
-            ...before,
-            order,
-            askedAt: Date.now(),
-            error: error as Error,
-          });
+        keep({ ...before, askedAt: Date.now(), error: error as Error });
       }
       throw error;
     }

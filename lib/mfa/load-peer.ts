@@ -1,8 +1,4 @@
-/**
- * Loads an optional peer package.
- *
- * @throws Error which says to install the package, or why it could not be loaded where it is installed
- */
+/** Loads an optional peer package. @throws Error which says to install the package, or why it could not be loaded where it is installed */
 export async function loadPeer<T>(
   name: string,
   option: string,

@@ -25,13 +25,12 @@ export interface MfaContext {
  * What a user asks to be let in with: who, under which policy, and what the
  * request brings. The functions are called only where their value is needed.
  */
-export interface SecondFactorAttempt {
+export interface SecondFactorAttempt extends Pick<
+  MfaContext,
+  'subject' | 'carrier'
+> {
   userId: string;
   policy: RequireMfaOptions;
-  /** As in {@link MfaContext}. */
-  subject: object;
-  /** As in {@link MfaContext}. */
-  carrier?: object | undefined;
   /** Whether `subject` outlives the request, as a socket does: its verification may be revoked meanwhile. */
   isLongLived: boolean;
   /** Passed to `mfa.required`. */
@@ -47,10 +46,7 @@ export interface SecondFactorAttempt {
 }
 
 /** An attempt, and where the response goes. */
-export interface MfaAttempt extends SecondFactorAttempt, MfaContext {
-  subject: object;
-  carrier?: object | undefined;
-}
+export type MfaAttempt = SecondFactorAttempt & MfaContext;
 
 type Loose = Record<string, any>;
 
@@ -161,15 +157,9 @@ function graphqlContext(
     throw new Error(
       'MfaGuard finds no request in the GraphQL context: put it there as req.',
     );
-  const response = (graphql.res ?? graphql.reply) as unknown;
+  const response: unknown = graphql.res ?? graphql.reply;
   const subject = info ? operationOf(info) : request;
-  return {
-    transport: 'graphql',
-    request,
-    response,
-    subject,
-    carrier: request,
-  };
+  return { transport: 'graphql', request, response, subject, carrier: request };
 }
 
 const operations = new WeakMap<object, Map<unknown, object>>();
@@ -185,10 +175,8 @@ function operationOf({ operation, variableValues, path }: GraphqlInfo): object {
   while (root.prev) root = root.prev;
   const key = operation.operation === 'mutation' ? root.key : null;
   let fields = operations.get(variableValues);
-  if (!fields) {
-    fields = new Map();
-    operations.set(variableValues, fields);
-  }
+  if (!fields)
+    operations.set(variableValues, (fields = new Map<unknown, object>()));
   let subject = fields.get(key);
   if (!subject) fields.set(key, (subject = {}));
   return subject;

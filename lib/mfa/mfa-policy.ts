@@ -1,5 +1,8 @@
 import { inspect } from 'node:util';
-import type { AuthMethod } from '../contract/dto/check-result.dto.js';
+import {
+  AUTH_METHODS,
+  type AuthMethod,
+} from '../contract/dto/check-result.dto.js';
 import { refuseUnknownOptions } from '../contract/known-options.js';
 import { MFA_POLICY_KEY } from '../contract/mfa-policy-key.js';
 import type { MfaVerification, RequireMfaOptions } from './mfa.options.js';
@@ -15,11 +18,6 @@ export type MfaPolicy = RequireMfaOptions & { skip?: true };
  */
 export const MFA_METHOD_STRENGTH: Readonly<Record<AuthMethod, number>> =
   Object.freeze({ totp: 3, otp: 3, recovery: 2, email: 1, sms: 1, voice: 1 });
-
-/** Every kind of code. */
-export const AUTH_METHODS = Object.freeze(
-  Object.keys(MFA_METHOD_STRENGTH),
-) as readonly AuthMethod[];
 
 /** Kinds of code at least as strong as the strongest of `methods`. `null`, a code of unknown kind, is never among them. */
 export function atLeastAsStrongAs(
@@ -52,46 +50,40 @@ export function satisfies(
   );
 }
 
-/**
- * Checks the options of `@RequireMfa` or `checkConnection`.
- *
- * @throws Error one sentence that names the option
- */
+/** What is checked of each option that is set. */
+const CHECKS: Record<
+  keyof RequireMfaOptions,
+  [isValid: (value: any) => boolean, problem: string]
+> = {
+  maxAgeSeconds: [
+    (value) => Number.isFinite(value) && value > 0,
+    'must be a number of seconds above 0, or be left out',
+  ],
+  methods: [
+    (value) =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((method: AuthMethod) => AUTH_METHODS.includes(method)),
+    `must be a list of at least one of ${AUTH_METHODS.join(', ')}, or be left out`,
+  ],
+  safeMode: [(value) => typeof value === 'boolean', 'must be true or false'],
+};
+
+/** Checks the options of `@RequireMfa` or `checkConnection`. @throws Error one sentence that names the option */
 export function checkPolicy(options: RequireMfaOptions): RequireMfaOptions {
   if (typeof options !== 'object' || options === null)
     throw invalid('options', 'must be an object');
   refuseUnknownOptions(
     options,
-    ['maxAgeSeconds', 'methods', 'safeMode'],
+    Object.keys(CHECKS),
     (option, problem) => new Error(`@RequireMfa: ${option}: ${problem}`),
   );
-  const { maxAgeSeconds, methods, safeMode } = options;
-  if (
-    maxAgeSeconds !== undefined &&
-    !(Number.isFinite(maxAgeSeconds) && maxAgeSeconds > 0)
-  )
-    throw invalid(
-      'maxAgeSeconds',
-      'must be a number of seconds above 0, or be left out',
-      maxAgeSeconds,
-    );
-  if (
-    methods !== undefined &&
-    !(
-      Array.isArray(methods) &&
-      methods.length > 0 &&
-      (methods as readonly AuthMethod[]).every((method) =>
-        AUTH_METHODS.includes(method),
-      )
-    )
-  )
-    throw invalid(
-      'methods',
-      `must be a list of at least one of ${AUTH_METHODS.join(', ')}, or be left out`,
-      methods,
-    );
-  if (safeMode !== undefined && typeof safeMode !== 'boolean')
-    throw invalid('safeMode', 'must be true or false', safeMode);
+  for (const [name, [isValid, problem]] of Object.entries(CHECKS)) {
+    const value: unknown = options[name as keyof RequireMfaOptions];
+    if (value !== undefined && !isValid(value))
+      throw invalid(name, problem, value);
+  }
+  const { methods } = options;
   return { ...options, ...(methods && { methods: [...methods] }) };
 }
 
@@ -198,9 +190,8 @@ export function ownPolicy(
   target: object,
   property?: string | symbol,
 ): MfaPolicy | undefined {
-  const read = (...place: [object, (string | symbol)?]) =>
-    Reflect.getOwnMetadata(MFA_POLICY_KEY, ...(place as [object])) as
-      MfaPolicy | undefined;
+  const read = (on: object, name?: string | symbol) =>
+    Reflect.getOwnMetadata(MFA_POLICY_KEY, on, name!) as MfaPolicy | undefined;
   if (property === undefined) return read(target);
   const method: unknown = Object.getOwnPropertyDescriptor(
     target,

@@ -168,7 +168,7 @@ export function createMfaController(
         headers: Record<string, unknown>;
       }>();
       // A form of another site is sent with any type but this one.
-      const isJson = /^application\/json\b/i.test(
+      const isJson = /^application\/json\s*(;|$)/i.test(
         String(headers['content-type']),
       );
       if (method === 'POST' && !isJson)

@@ -210,7 +210,7 @@ export class MfaGuard implements CanActivate {
     policy: RequireMfaOptions,
     execution?: ExecutionContext,
   ): Promise<MfaAttempt> {
-    const { transport, request, response, subject, carrier } = context;
+    const { transport, request } = context;
     const userId = userIdOf(this.getUserId(request));
     if (userId === undefined) {
       await this.deny(context, 'mfa_not_signed_in');
@@ -218,11 +218,7 @@ export class MfaGuard implements CanActivate {
       throw new ForbiddenException();
     }
     return {
-      transport,
-      request,
-      response,
-      subject,
-      carrier,
+      ...context,
       userId,
       policy,
       execution,
@@ -237,13 +233,8 @@ export class MfaGuard implements CanActivate {
   private handOver({ response }: MfaContext, proof: string): void {
     const adapter = this.adapterHost.httpAdapter;
     const { proof: options } = this.options.mfa;
-    if (!options || !response || !adapter) return;
-    writeProof(
-      adapter,
-      response,
-      proof,
-      options,
-      this.secondFactor.maxAgeSeconds,
-    );
+    const { maxAgeSeconds } = this.secondFactor;
+    if (options && response && adapter)
+      writeProof(adapter, response, proof, options, maxAgeSeconds);
   }
 }

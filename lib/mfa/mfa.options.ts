@@ -11,18 +11,10 @@ export interface GAuthifyResolvedOptions extends ResolvedClientOptions {
 
 /** How `MfaGuard` reads requests and what it remembers. */
 export interface MfaOptions {
-  /**
-   * Reads the signed-in user's `unique_id`; `undefined` where nobody is signed in.
-   *
-   * @default `request.user.id`, then `request.user.sub`
-   */
+  /** Reads the signed-in user's `unique_id`; `undefined` where nobody is signed in. @default `request.user.id`, then `request.user.sub` */
   userId?: ((request: any) => string | number | undefined) | undefined;
 
-  /**
-   * Reads the code in the request; `undefined` where there is none.
-   *
-   * @default the header `x-mfa-code`
-   */
+  /** Reads the code in the request; `undefined` where there is none. @default the header `x-mfa-code` */
   code?: ((request: any) => string | undefined) | undefined;
 
   /**
@@ -57,11 +49,7 @@ export interface MfaOptions {
    */
   safeMode?: boolean | undefined;
 
-  /**
-   * Called with each decision of the guard. Its errors are logged and change nothing.
-   *
-   * @default none
-   */
+  /** Called with each decision of the guard. Its errors are logged and change nothing. @default none */
   onEvent?: ((event: MfaEvent) => void | Promise<void>) | undefined;
 
   /**

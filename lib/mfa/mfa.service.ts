@@ -23,7 +23,7 @@ export const MFA_CHANNELS: readonly MfaChannel[] = ['email', 'sms', 'voice'];
 export class MfaService {
   /** Oldest verification that counts where nothing else is required, seconds. */
   readonly maxAgeSeconds: number;
-  private readonly sends: Readonly<Record<MfaChannel, UserLimit>> = {
+  private readonly sends = {
     email: new UserLimit(),
     sms: new UserLimit(),
     voice: new UserLimit(),

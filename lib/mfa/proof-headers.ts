@@ -4,8 +4,10 @@ import type { MfaProofOptions } from './mfa.options.js';
 
 /** Default name of the cookie: `__Host-` keeps other hosts and paths from setting it [RFC 6265bis §4.1.3.2]. */
 const DEFAULT_COOKIE = '__Host-mfa_proof';
-/** No more cookies of the name are read: the signature of each is verified. */
+/** No more proofs in cookies are read: the signature of each is verified. */
 const MAX_COOKIES = 4;
+/** A signed JWT: three parts, base64url [RFC 7519 §3]. Nothing else is a proof. */
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** Whether scripts can read proofs: they travel in the header `x-mfa-proof`. */
 export function usesHeader({ header, cookie }: MfaProofOptions): boolean {
@@ -34,8 +36,9 @@ export function readProofs(
         .split(';')
         .map((pair) => pair.trim())
         .filter((pair) => pair.startsWith(`${name}=`))
-        .slice(0, MAX_COOKIES)
-        .map((pair) => pair.slice(name.length + 1)),
+        .map((pair) => pair.slice(name.length + 1))
+        .filter((value) => JWT.test(value))
+        .slice(0, MAX_COOKIES),
     );
   return proofs;
 }

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { createHmac, hash, webcrypto } from 'node:crypto';
 import type * as Jose from 'jose';
 import type { AuthMethod } from '../contract/dto/check-result.dto.js';
@@ -50,6 +51,8 @@ interface Claims {
  */
 export class MfaProofs {
   readonly ttlSeconds: number;
+  private readonly logger = new Logger('MfaGuard');
+  private hasWarned = false;
 
   /**
    * Claims whose signature, key and audience were verified, by SHA-256 of the
@@ -73,12 +76,9 @@ export class MfaProofs {
   ): Promise<MfaProofs> {
     if (!options) return new MfaProofs(undefined, [], undefined as never);
     const jose = await loadPeer('jose', 'mfa.proof', () => import('jose'));
-    const keys = await Promise.all(
-      [options.secret]
-        .flat()
-        .map((secret) => importKey(secret, apiKey, options.audience)),
-    );
-    return new MfaProofs(options, keys, jose);
+    const { secret, audience } = options;
+    const keys = [secret].flat().map((it) => importKey(it, apiKey, audience));
+    return new MfaProofs(options, await Promise.all(keys), jose);
   }
 
   /** A proof of a verification; `undefined` where there is nothing to bind it to, or no proofs are used. */
@@ -87,7 +87,11 @@ export class MfaProofs {
     binding: string | undefined,
   ): Promise<string | undefined> {
     const [key] = this.keys;
-    if (!key || !this.mayBind(binding)) return undefined;
+    if (!key) return undefined;
+    if (!this.mayBind(binding)) {
+      this.warnOfBinding(binding);
+      return undefined;
+    }
     const authTime = Math.floor(verifiedAt.getTime() / 1000);
     return await new this.jose.SignJWT({
       auth_time: authTime,
@@ -141,6 +145,21 @@ export class MfaProofs {
     return typeof binding === 'string' && binding !== '';
   }
 
+  /** Once: otherwise each request would ask for a code, and nothing would say why. */
+  private warnOfBinding(binding: unknown): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    const found =
+      binding === undefined
+        ? 'undefined'
+        : binding === ''
+          ? 'an empty string'
+          : `a value of type ${typeof binding}`;
+    this.logger.warn(
+      `No proof is made: mfa.proof.bindTo returned ${found}, or MfaService.verify was called without a binding, so each request needs a code. Return a string that the session keeps, such as its id or the jti of its token.`,
+    );
+  }
+
   private async verifySignature(
     proof: string,
     id: string,
@@ -161,20 +180,16 @@ export class MfaProofs {
           currentDate: new Date(Date.now()),
         },
       );
-      const { sub, exp, auth_time, bnd, method, epoch } = payload as {
-        sub: string;
-        exp: number;
+      // We signed it: only `auth_time` is not one of the claims that jose checks.
+      const { auth_time, method, epoch } = payload as Partial<Claims> & {
         auth_time: unknown;
-        bnd?: string;
-        method?: AuthMethod;
-        epoch?: string;
       };
       if (typeof auth_time !== 'number') return undefined;
       const claims: Claims = {
-        userId: sub,
-        expiresAt: exp * 1000,
+        userId: payload.sub!,
+        expiresAt: payload.exp! * 1000,
         verifiedAt: auth_time * 1000,
-        binding: bnd,
+        binding: payload['bnd'] as string | undefined,
         method: method ?? null,
         epoch,
       };

@@ -172,10 +172,7 @@ export class SecondFactorService {
     methods = methods?.filter((it) => !accepted || accepted.includes(it));
     if (methods?.length === 0) return denied('mfa_enrollment_required');
     this.events.emit({ type: 'challenged', userId });
-    return denied('mfa_required', {
-      ...(methods && { methods }),
-      ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
-    });
+    return denied('mfa_required', { methods, maxAgeSeconds });
   }
 
   /** What an error of GAuthify means for the person. */
@@ -185,9 +182,7 @@ export class SecondFactorService {
   ): Promise<SecondFactorResult> {
     if (error instanceof RateLimitError) {
       const { retryAfterSeconds } = error;
-      const details =
-        retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
-      return denied('mfa_too_many_attempts', details, error);
+      return denied('mfa_too_many_attempts', { retryAfterSeconds }, error);
     }
     if (error instanceof NotFoundError)
       return denied('mfa_enrollment_required', {}, error);

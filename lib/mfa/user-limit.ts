@@ -1,10 +1,9 @@
 import {
-  catchError,
   defer,
   finalize,
   type Observable,
   type ObservableInput,
-  throwError,
+  tap,
 } from 'rxjs';
 import { RateLimitError } from '../contract/errors/rate-limit.error.js';
 
@@ -32,9 +31,10 @@ export class UserLimit {
       this.enter(userId);
       return defer(call).pipe(
         finalize(() => this.leave(userId)),
-        catchError((error: unknown) => {
-          if (error instanceof RateLimitError) this.wait(userId, error);
-          return throwError(() => error);
+        tap({
+          error: (error) => {
+            if (error instanceof RateLimitError) this.wait(userId, error);
+          },
         }),
       );
     });

@@ -13,7 +13,7 @@ import {
 import { accessPoint, client, clientOf } from '../helpers/client.js';
 
 /** Through and back: time enough for a request that should not be. */
-const settle = (gauthify: GAuthifyService) => first(gauthify.getUser('other'));
+const settle = (gauthify: GAuthifyService) => first(gauthify.getUser('jane'));
 
 it('sends nothing where it is unsubscribed at once', async () => {
   const { gauthify, server } = await clientOf(data(wireUser()));
@@ -76,7 +76,7 @@ it('emits nothing after it is unsubscribed, and leaves others alone', async () =
     next: (it) => emitted.push(it),
     error: (it) => emitted.push(it),
   });
-  const other = first(gauthify.getUser('joe'));
+  const other = first(gauthify.getUser('jane'));
   await arrived;
   subscription.unsubscribe();
   await expect(other).resolves.toMatchObject({ uniqueId: 'jane' });

@@ -31,8 +31,8 @@ class Both {
 
 it('has several clients side by side, each with its own options', async () => {
   const points = await Promise.all(
-    ['main', 'staging', 'async'].map((unique_id) =>
-      accessPoint(data(wireUser({ unique_id }))),
+    ['main', 'staging', 'async'].map((display_name) =>
+      accessPoint(data(wireUser({ display_name }))),
     ),
   );
   const [main, staging, other] = points.map(({ url }) => ({
@@ -49,10 +49,10 @@ it('has several clients side by side, each with its own options', async () => {
   }).compile();
   afterThisTest(() => module.close());
   const both = module.get(Both);
-  const ids = [both.main, both.staging, both.other].map(async (gauthify) =>
-    first(gauthify.getUser('x')).then(({ uniqueId }) => uniqueId),
+  const names = [both.main, both.staging, both.other].map(async (gauthify) =>
+    first(gauthify.getUser('jane')).then(({ displayName }) => displayName),
   );
-  expect(await Promise.all(ids)).toEqual(['main', 'staging', 'async']);
+  expect(await Promise.all(names)).toEqual(['main', 'staging', 'async']);
   expect(both.unnamed).toBe(both.main);
   expect(module.get(getGAuthifyToken('staging'), { strict: false })).toBe(
     both.staging,

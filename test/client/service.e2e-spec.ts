@@ -10,7 +10,7 @@ import {
 } from 'nestjs-gauthify';
 import { firstValueFrom, lastValueFrom, type Observable, toArray } from 'rxjs';
 import { data, wireUser } from '../helpers/access-point.js';
-import { clientOf } from '../helpers/client.js';
+import { clientOf, failureOf } from '../helpers/client.js';
 
 type Call = (gauthify: GAuthifyService) => Observable<unknown>;
 
@@ -61,9 +61,9 @@ describe('a call', () => {
     ],
     [
       'createUser without an address',
-      (g) => g.createUser({ uniqueId: 'a', displayName: 'A', email: null }),
+      (g) => g.createUser({ uniqueId: 'jane', displayName: 'A', email: null }),
       'POST users/',
-      'email=&unique_id=a&display_name=A',
+      'email=&unique_id=jane&display_name=A',
       user,
       USER,
     ],
@@ -193,6 +193,93 @@ describe('a call', () => {
     await expect(firstValueFrom(call(gauthify))).rejects.toBeInstanceOf(
       ServerError,
     );
+  });
+});
+
+describe('an answer about another user', () => {
+  const CALLS: [string, (gauthify: GAuthifyService, id: any) => unknown][] = [
+    [
+      'createUser',
+      (g, uniqueId) => g.createUser({ uniqueId, displayName: 'J' }),
+    ],
+    ['updateUser', (g, id) => g.updateUser(id, {})],
+    ['getUser', (g, id) => g.getUser(id)],
+    ['sendEmail', (g, id) => g.sendEmail(id)],
+    ['sendSms', (g, id) => g.sendSms(id)],
+    ['sendVoice', (g, id) => g.sendVoice(id)],
+  ];
+
+  it.each(CALLS)(
+    'is a ServerError without that user, of %s',
+    async (_, call) => {
+      for (const unique_id of ['john', 'JANE', 'jane ', '', 7, ['jane'], {}]) {
+        const { gauthify } = await clientOf(data({ ...user, unique_id }));
+        const result$ = call(gauthify, 'jane') as Observable<unknown>;
+        const error = await failureOf(firstValueFrom(result$));
+        expect(error).toBeInstanceOf(ServerError);
+        expect(error.message).toContain('another user');
+        expect(inspect(error, { showHidden: true })).not.toContain(user.key);
+      }
+    },
+  );
+
+  it.each(CALLS)('is none where the ids are equal, of %s', async (_, call) => {
+    for (const [asked, unique_id] of [
+      ['a/b?c ü', 'a/b?c ü'],
+      [7, '7'],
+      ['7', 7],
+      ['jane', undefined],
+    ]) {
+      const { gauthify } = await clientOf(data({ ...user, unique_id }));
+      const result$ = call(gauthify, asked) as Observable<unknown>;
+      await expect(firstValueFrom(result$)).resolves.toBeInstanceOf(
+        GAuthifyUser,
+      );
+    }
+  });
+
+  it('is none to a token, which names nobody', async () => {
+    const { gauthify } = await clientOf(data({ ...user, unique_id: 'john' }));
+    const john = await firstValueFrom(gauthify.getUserByToken('gatABC'));
+    expect(john.uniqueId).toBe('john');
+  });
+});
+
+describe('an option of a call that does not exist', () => {
+  const timeoutMS = 5;
+  it.each<[string, string, Call]>([
+    ['getUser', 'timeoutMs?', (g) => g.getUser('a', { timeoutMS } as any)],
+    ['users', 'timeoutMs?', (g) => g.users({ timeoutMS } as any)],
+    ['users', 'pageSize?', (g) => g.users({ pagesize: 5 } as any)],
+    ['getAllUsers', 'timeoutMs?', (g) => g.getAllUsers({ timeoutMS } as any)],
+    ['health', 'timeoutMs?', (g) => g.health({ timeoutMS } as any)],
+    [
+      'check',
+      'timeoutMs?',
+      (g) => g.check('a', '123456', { timeoutMS } as any),
+    ],
+    [
+      'checkAuth',
+      'safeMode?',
+      (g) => g.checkAuth('a', '123456', { safemode: true } as any),
+    ],
+    [
+      'checkAuth',
+      'totalTimeoutMs?',
+      (g) => g.checkAuth('a', 'none', { totalTimeout: 1 } as any),
+    ],
+    [
+      'sendSms',
+      'there are timeoutMs, totalTimeoutMs',
+      (g) => g.sendSms('a', undefined, { safeMode: true } as any),
+    ],
+  ])('is refused, of %s: %s', async (_, hint, call) => {
+    const { gauthify, server } = await clientOf(data(user));
+    const error = await failureOf(firstValueFrom(call(gauthify)));
+    expect(error).toBeInstanceOf(ParameterError);
+    expect(error.message).toContain('there is no such option');
+    expect(error.message).toContain(hint);
+    expect(server.seen).toEqual([]);
   });
 });
 

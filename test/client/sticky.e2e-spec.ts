@@ -91,7 +91,9 @@ it('comes back to the first after the cool-down, by one call', async () => {
   const b = await accessPoint(data(wireUser()));
   const { gauthify, pass } = await withClock([a, b]);
   const calls = (n: number) =>
-    Promise.all(Array.from({ length: n }, () => first(gauthify.getUser('j'))));
+    Promise.all(
+      Array.from({ length: n }, () => first(gauthify.getUser('jane'))),
+    );
   await calls(1);
   pass(29_999);
   await calls(5);
@@ -126,7 +128,9 @@ it('keeps an access point which a caller in a hurry did not wait for', async () 
   const slow = await accessPoint((...args) =>
     args[1].url.endsWith('slow/') ? undefined : data(wireUser())(...args),
   );
-  const second = await accessPoint(data(wireUser()));
+  const second = await accessPoint((...args) =>
+    data(wireUser({ unique_id: args[1].url.split('/')[3] }))(...args),
+  );
   const gauthify = await client([slow, second]);
   await first(gauthify.getUser('slow', { timeoutMs: 300 }));
   await first(gauthify.getUser('jane'));

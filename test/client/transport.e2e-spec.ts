@@ -1,9 +1,11 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
+import { HttpModule } from '@nestjs/axios';
 import axios from 'axios';
 import {
   ApiKeyError,
   ConflictError,
+  type GAuthifyModuleExtras,
   isGAuthifyError,
   NotFoundError,
   ParameterError,
@@ -43,10 +45,11 @@ it.each([33, 2000, 10_000])(
   },
 );
 
-describe.each([
-  ['without interceptors', false],
-  ['with an interceptor', true],
-])('an answer that never ends, %s,', (_, isIntercepted) => {
+describe.each<[string, boolean, GAuthifyModuleExtras]>([
+  ['without interceptors', false, {}],
+  ['with an interceptor', true, {}],
+  ['with an HttpModule', false, { http: HttpModule.register({}) }],
+])('an answer that never ends, %s,', (_, isIntercepted, options) => {
   it('is a ServerError long before the time is over', async () => {
     let sent = 0;
     const chunk = Buffer.alloc(2 ** 18, ' ');
@@ -61,7 +64,7 @@ describe.each([
         };
         go();
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 60_000, ...options },
     );
     if (isIntercepted)
       gauthify.axiosRef.interceptors.request.use((config) => config);
@@ -71,6 +74,7 @@ describe.each([
     expect(String(error.cause)).toContain('larger answer');
     await closed(await socket);
     expect(sent).toBeLessThan(2 ** 26);
+    expect(server.seen).toHaveLength(1);
   });
 });
 
@@ -127,7 +131,9 @@ describe('a request', () => {
     ['%2e%2e', '%252e%252e'],
     ['žofie 😀', '%C5%BEofie%20%F0%9F%98%80'],
   ])('percent-encodes the id %s in its path', async (uniqueId, encoded) => {
-    const { gauthify, server } = await clientOf(data(wireUser()));
+    const { gauthify, server } = await clientOf(
+      data(wireUser({ unique_id: uniqueId })),
+    );
     await firstValueFrom(gauthify.getUser(uniqueId));
     expect(server.seen[0]?.url).toBe(`/v1/users/${encoded}/`);
   });

@@ -7,6 +7,7 @@ import { Test } from '@nestjs/testing';
 import {
   type GAuthifyError,
   GAuthifyModule,
+  type GAuthifyModuleExtras,
   type GAuthifyModuleOptions,
   GAuthifyService,
 } from 'nestjs-gauthify';
@@ -60,7 +61,7 @@ export async function noTls(): Promise<string> {
 /** The client of an application with these access points. */
 export async function client(
   accessPoints: (AccessPoint | string)[],
-  options: Partial<GAuthifyModuleOptions> = {},
+  options: Partial<GAuthifyModuleOptions & GAuthifyModuleExtras> = {},
 ): Promise<GAuthifyService> {
   const module = await Test.createTestingModule({
     imports: [
@@ -81,7 +82,7 @@ export async function client(
 /** An access point that answers like this, and its client. */
 export async function clientOf(
   respond: Respond,
-  options?: Partial<GAuthifyModuleOptions>,
+  options?: Partial<GAuthifyModuleOptions & GAuthifyModuleExtras>,
 ): Promise<{ gauthify: GAuthifyService; server: AccessPoint }> {
   const server = await accessPoint(respond);
   return { gauthify: await client([server], options), server };

@@ -92,7 +92,12 @@ describe.each(ADAPTERS)('changing a factor on %s', (name) => {
     const enrol = await ask('POST', '/mfa/enroll', as, {});
     expect([enrol.status, enrol.body]).toEqual([
       401,
-      expect.objectContaining({ code: 'mfa_required', methods: ['totp'] }),
+      expect.objectContaining({
+        code: 'mfa_required',
+        methods: ['totp'],
+        message:
+          'A code from your authenticator app, entered in the last minute, is required.',
+      }),
     ]);
     expect((await ask('GET', '/vault', as)).status).toBe(401);
   });
@@ -213,6 +218,21 @@ describe.each(ADAPTERS)('changing a factor on %s', (name) => {
       'x-user': 'jane',
     });
     expect([status, body.code]).toEqual([415, 'mfa_not_json']);
+  });
+
+  it.each([
+    ['application/json-seq', 415],
+    ['application/json+x', 415],
+    ['Application/JSON ; charset=utf-8', 200],
+  ])('takes no JSON but application/json: %s', async (type, expected) => {
+    const ask = await start(name);
+    const { status } = await ask(
+      'POST',
+      '/mfa/enroll',
+      { 'x-user': `json-${type.length}-${name}`, 'content-type': type },
+      expected === 200 ? {} : undefined,
+    );
+    expect(status).toBe(expected);
   });
 });
 

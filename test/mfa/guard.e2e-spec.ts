@@ -183,12 +183,12 @@ describe.each([
       status: 401,
       headers: expect.objectContaining({
         'www-authenticate':
-          'Bearer error="insufficient_user_authentication", error_description="A code of your authenticator app is required.", acr_values="totp"',
+          'Bearer error="insufficient_user_authentication", error_description="A code from your authenticator app is required.", acr_values="totp"',
       }),
       body: {
         statusCode: 401,
         code: 'mfa_required',
-        message: 'A code of your authenticator app is required.',
+        message: 'A code from your authenticator app is required.',
         methods: ['totp'],
       },
     });

@@ -117,7 +117,7 @@ describe.each(ADAPTERS)('MfaGuard over HTTP on %s', (name) => {
     });
     expect(status).toBe(401);
     expect(headers.get('www-authenticate')).toBe(
-      'Bearer error="insufficient_user_authentication", error_description="A code of your authenticator app is required.", acr_values="email", max_age="60"',
+      'Bearer error="insufficient_user_authentication", error_description="A code by e-mail, entered in the last minute, is required.", acr_values="email", max_age="60"',
     );
   });
 

@@ -1,7 +1,14 @@
 /** Whom proofs are for, and where they are handed over. */
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import { Controller, Get, Header, Post, UseGuards } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Header,
+  Logger,
+  Post,
+  UseGuards,
+} from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
@@ -174,7 +181,10 @@ describe.each(ADAPTERS)('with a cookie on %s', (name) => {
     for (const [cookie, status] of [
       [`proof=evil; ${pair}`, 200],
       [`proof; proofs=x; proof==; ${pair}`, 200],
-      [`${'proof=evil; '.repeat(4)}${pair}`, 401],
+      [`${'proof=evil; '.repeat(4)}${pair}`, 200],
+      [`${'proof=a.b.c.d; proof=a.b; proof=a.!.c; '.repeat(4)}${pair}`, 200],
+      // The most whose signature is verified.
+      [`${'proof=ab.cd.ef; '.repeat(4)}${pair}`, 401],
       [`${pair.replace('proof', 'Proof')}`, 401],
     ] as const)
       expect([
@@ -198,6 +208,31 @@ describe.each(ADAPTERS)('a response with a proof on %s', (name) => {
         'x-mfa-proof': kept,
       });
       expect(again.headers.get('cache-control')).toBe('public, max-age=60');
+    },
+  );
+});
+
+describe('where bindTo returns nothing', () => {
+  it.each<[unknown, string]>([
+    [undefined, 'undefined'],
+    ['', 'an empty string'],
+    [7, 'a value of type number'],
+  ])(
+    'lets a right code in, makes no proof, and says so once: %j',
+    async (binding, found) => {
+      const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+      const app = await start('express', {
+        bindTo: () => binding as string | undefined,
+      });
+      expect((await enter(app)).headers.get('x-mfa-proof')).toBeNull();
+      expect((await enter(app)).headers.get('x-mfa-proof')).toBeNull();
+      expect(warn.mock.calls).toEqual([
+        [
+          expect.stringMatching(
+            `^No proof is made: mfa.proof.bindTo returned ${found}`,
+          ),
+        ],
+      ]);
     },
   );
 });

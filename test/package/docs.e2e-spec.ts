@@ -46,10 +46,14 @@ describe('links', () => {
 });
 
 describe('examples', () => {
+  const guard = (
+    name: string,
+  ) => `import type { CanActivate } from '@nestjs/common';
+    export class ${name} implements CanActivate { canActivate(): boolean { return true; } }`;
   /** What the examples import from the application that they are part of. */
   const APPLICATION = {
-    'jwt-auth.guard.ts': `import type { CanActivate } from '@nestjs/common';
-      export class JwtAuthGuard implements CanActivate { canActivate(): boolean { return true; } }`,
+    'jwt-auth.guard.ts': guard('JwtAuthGuard'),
+    'session-auth.guard.ts': guard('SessionAuthGuard'),
     'app.module.ts': 'export class AppModule {}',
     'wrong.ts': `import { MfaGard } from 'nestjs-gauthify'; export default MfaGard;`,
   };

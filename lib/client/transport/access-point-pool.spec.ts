@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import type { AccessPoint, Outcome } from './access-point.js';
 import { AccessPointPool, type Tried } from './access-point-pool.js';
+
+Logger.overrideLogger(false);
 
 const NEW = new Map<never, never>();
 

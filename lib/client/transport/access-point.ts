@@ -1,5 +1,11 @@
+import { Logger } from '@nestjs/common';
 import type { Answer } from './http-client.js';
 import type { AttemptResult } from './retry-policy.js';
+
+const logger = new Logger('GAuthifyClient');
+
+/** How long an access point that was logged as down is not logged again. */
+const QUIET_MS = 60_000;
 
 /** Milliseconds of a clock that never jumps; only differences mean something. */
 export type ClientClock = () => number;
@@ -20,7 +26,8 @@ export type Outcome =
 
 /** A request at an access point, which must be settled once. */
 export interface OpenRequest {
-  settle(outcome: Outcome): void;
+  /** @param reason of a failure, for the log: the end of a sentence that begins with the access point */
+  settle(outcome: Outcome, reason?: string): void;
 }
 
 /** Times of the circuit breaker, milliseconds. */
@@ -49,6 +56,8 @@ export class AccessPoint {
   private pendingSince = 0;
   /** Time before that, since the last answer, in which requests were pending. */
   private silentMs = 0;
+  private isLoggedDown = false;
+  private quietUntil = -Infinity;
 
   constructor(
     readonly url: string,
@@ -85,7 +94,9 @@ export class AccessPoint {
     if (isProbe && this.breaker === 'open') this.breaker = 'half-open';
     if (this.pending === 0) this.pendingSince = this.now();
     this.pending += 1;
-    return { settle: (outcome) => this.settle(outcome, isProbe) };
+    return {
+      settle: (outcome, reason) => this.settle(outcome, isProbe, reason),
+    };
   }
 
   /** Reads from an answer which idempotency store the server uses: it says so in every answer. */
@@ -96,7 +107,7 @@ export class AccessPoint {
     else if (kind === 'succeeded') this.store = undefined;
   }
 
-  private settle(outcome: Outcome, isProbe: boolean): void {
+  private settle(outcome: Outcome, isProbe: boolean, reason = ''): void {
     if (outcome === 'abandoned') {
       this.settleAbandoned(isProbe);
       return;
@@ -108,9 +119,11 @@ export class AccessPoint {
       this.answerCount += 1;
       this.lastAnswerAt = this.now();
       this.breaker = 'closed';
+      this.logUp();
     } else if (outcome === 'failed') {
       this.breaker = 'open';
       this.openUntil = this.now() + this.times.cooldownMs;
+      this.logDown(reason);
     } else this.endProbe(isProbe);
   }
 
@@ -122,12 +135,30 @@ export class AccessPoint {
     const silentMs = this.silentMs + this.now() - this.pendingSince;
     // Timers have a resolution of a millisecond.
     if (silentMs + 1 >= this.times.patienceMs) {
-      this.settle('failed', isProbe);
+      const { patienceMs } = this.times;
+      const reason = `did not answer within ${patienceMs} ms`;
+      this.settle('failed', isProbe, reason);
       return;
     }
     this.pending -= 1;
     if (this.pending === 0) this.silentMs = silentMs;
     this.endProbe(isProbe);
+  }
+
+  /** Once for each time it is down, and at most once a minute if it fails now and then. */
+  private logDown(reason: string): void {
+    if (this.isLoggedDown || this.now() < this.quietUntil) return;
+    this.isLoggedDown = true;
+    this.quietUntil = this.now() + QUIET_MS;
+    logger.warn(
+      `Access point down: ${this.url} ${reason}. Others are asked first for ${this.times.cooldownMs} ms (accessPointCooldownMs).`,
+    );
+  }
+
+  private logUp(): void {
+    if (!this.isLoggedDown) return;
+    this.isLoggedDown = false;
+    logger.log(`Access point up again: ${this.url}.`);
   }
 
   /** A probe without a result: another call may probe. */

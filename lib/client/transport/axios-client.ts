@@ -13,7 +13,12 @@ import {
   GAUTHIFY_MODULE_OPTIONS,
   type ResolvedClientOptions,
 } from '../client.options.js';
-import type { HttpClient, HttpRequest, PendingRequest } from './http-client.js';
+import {
+  type HttpClient,
+  type HttpRequest,
+  type PendingRequest,
+  TOO_LARGE,
+} from './http-client.js';
 import { UndiciClient } from './undici-client.js';
 
 /**
@@ -81,11 +86,16 @@ export class AxiosClient implements HttpClient {
           adapter: undiciAdapter(this.undici, request, sent),
         }),
       })
-      .then(({ status, headers, data }) => ({
-        status,
-        headers: headers ?? {},
-        text: data,
-      }));
+      .then(
+        ({ status, headers, data }) => ({
+          status,
+          headers: headers ?? {},
+          text: data,
+        }),
+        (error: unknown) => {
+          throw isTooLarge(error) ? failed(undefined, TOO_LARGE) : error;
+        },
+      );
     return {
       answer,
       abort: () => controller.abort(),
@@ -96,6 +106,10 @@ export class AxiosClient implements HttpClient {
     };
   }
 }
+
+/** axios's own adapter has no code for it but that of a body that broke off. */
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('maxContentLength');
 
 function hasInterceptors({ interceptors }: AxiosInstance): boolean {
   const { request, response } = interceptors;
@@ -151,22 +165,19 @@ function undiciAdapter(
 }
 
 function failed(
-  config: InternalAxiosRequestConfig,
+  config: InternalAxiosRequestConfig | undefined,
   code: string,
   cause?: unknown,
 ): AxiosError {
   const error = new AxiosError('The request failed', code, config);
-  error.cause = cause as Error;
-  return error;
+  return Object.assign(error, { cause: cause as Error });
 }
 
-function headersOf({
-  headers,
-  auth,
-}: InternalAxiosRequestConfig): Record<string, string> {
-  const all = headers.toJSON() as Record<string, string>;
-  if (auth)
+function headersOf(config: InternalAxiosRequestConfig): Record<string, string> {
+  const all = config.headers.toJSON() as Record<string, string>;
+  const { username, password } = config.auth ?? {};
+  if (config.auth)
     all['Authorization'] =
-      `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
+      `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   return all;
 }

@@ -77,7 +77,12 @@ export class GAuthifyTransport implements OnApplicationShutdown {
         observed,
       );
       this.running.add(cancellation);
-      const deadline = deadlineOf(cancellation, totalTimeoutMs);
+      const deadline =
+        totalTimeoutMs &&
+        setTimeout(
+          () => cancellation.cancel(new DeadlineError(totalTimeoutMs)),
+          totalTimeoutMs,
+        );
       const fail = (error: unknown) => {
         if (!this.running.delete(cancellation)) return;
         observed?.end(error);
@@ -142,22 +147,10 @@ export class GAuthifyTransport implements OnApplicationShutdown {
 }
 
 /** The time of a call is over. */
-class DeadlineError extends Error {}
-
-function deadlineOf(
-  cancellation: Cancellation,
-  totalTimeoutMs: number | undefined,
-): NodeJS.Timeout | undefined {
-  if (totalTimeoutMs === undefined) return undefined;
-  return setTimeout(
-    () =>
-      cancellation.cancel(
-        new DeadlineError(
-          `No access point answered within ${totalTimeoutMs} ms (totalTimeoutMs)`,
-        ),
-      ),
-    totalTimeoutMs,
-  );
+class DeadlineError extends Error {
+  constructor(ms: number) {
+    super(`No access point answered within ${ms} ms (totalTimeoutMs)`);
+  }
 }
 
 /** Neutral in its message, which a browser may see; what happened where is in `cause`, for the log. */

@@ -1,12 +1,11 @@
 import { type ClassConstructor, instanceToPlain } from 'class-transformer';
-import type {
-  AuthMethod,
-  CheckResult,
+import {
+  AUTH_METHODS,
+  type CheckResult,
 } from '../../contract/dto/check-result.dto.js';
 import { asText } from '../../contract/dto/from-wire.js';
 import { GAuthifyUser } from '../../contract/dto/gauthify-user.dto.js';
 import { IsUniqueId } from '../../contract/dto/is-text.decorator.js';
-import { ListUsersDto } from '../../contract/dto/list-users.dto.js';
 import { parseDto } from '../../contract/dto/parse-dto.js';
 import {
   WireName,
@@ -67,28 +66,22 @@ class UserPath {
 }
 
 /**
- * Path of a user. Percent-encoded, so that an id such as `a/../b` or `a?b`
- * stays that user's and does not become another path.
+ * Path of a user, and their id as text. Percent-encoded, so that an id such as
+ * `a/../b` or `a?b` stays that user's and does not become another path.
  *
  * @throws ParameterError if it is not a valid id
  */
-export const userPath = (uniqueId: unknown): string =>
-  `users/${encodeURIComponent(validated(UserPath, { uniqueId }).uniqueId)}/`;
-
-/**
- * The query of a page of users. It pages in two ways at once: our server reads
- * `after`, others read `page`.
- *
- * @throws ParameterError naming what is wrong
- */
-export const usersQuery = (page: ListUsersDto): string =>
-  formOf(toParams(ListUsersDto, page));
+export function userPath(given: unknown): { path: string; uniqueId: string } {
+  const { uniqueId } = validated(UserPath, { uniqueId: given });
+  return { path: `users/${encodeURIComponent(uniqueId)}/`, uniqueId };
+}
 
 const FIELDS = wireNamesOf(GAuthifyUser);
 
-/** Reads a user. @throws ServerError if `data` is not an object */
-export function readUser(data: unknown): GAuthifyUser {
+/** Reads a user: the one of `uniqueId`, if that is given. @throws ServerError if `data` is not an object, or another user */
+export function readUser(data: unknown, uniqueId?: string): GAuthifyUser {
   const raw = readObject(data);
+  refuseOtherUser(raw, uniqueId);
   const user = new GAuthifyUser() as GAuthifyUser & Record<string, unknown>;
   // By hand, not by class-transformer: fast enough for a million users.
   for (const [property, wire] of FIELDS) {
@@ -107,37 +100,34 @@ export function readList(data: unknown): unknown[] {
 }
 
 /** Reads the list of error codes. @throws ServerError if `data` is not an object */
-export function readErrors(data: unknown): Record<string, string> {
-  return readObject(data) as Record<string, string>;
-}
+export const readErrors = (data: unknown) =>
+  readObject(data) as Record<string, string>;
 
-const METHODS: readonly unknown[] = [
-  'totp',
-  'otp',
-  'email',
-  'sms',
-  'voice',
-] satisfies AuthMethod[];
-
-/**
- * Whether a code was right, and of which kind. Anything but a clear "yes" is "no".
- *
- * @throws ServerError if the answer names another user: a cache or proxy mixed up answers
- */
+/** Whether a code was right, and of which kind. Anything but a clear "yes" is "no". @throws ServerError if the answer is about another user */
 export function readCheckResult(uniqueId: string, data: unknown): CheckResult {
-  if (!isObject(data)) return { uniqueId, authenticated: false, method: null };
-  // The hosted service may leave it out.
-  const named = asText(data['unique_id']) ?? uniqueId;
-  if (named !== uniqueId) throw unexpected(data);
-  if (data['authenticated'] !== true)
+  if (isObject(data)) refuseOtherUser(data, uniqueId);
+  if (!isObject(data) || data['authenticated'] !== true)
     return { uniqueId, authenticated: false, method: null };
   const { method, epoch } = data;
   return {
     uniqueId,
     authenticated: true,
-    method: METHODS.includes(method) ? (method as AuthMethod) : null,
+    method: AUTH_METHODS.find((known) => known === method) ?? null,
     ...(typeof epoch === 'string' && { epoch }),
   };
+}
+
+/** A cache or proxy may mix up answers. The error does not hold the answer: the secret in it is the other user's. */
+function refuseOtherUser(
+  data: Record<string, unknown>,
+  uniqueId: string | undefined,
+): void {
+  // The hosted service may leave it out.
+  const named = asText(data['unique_id']) ?? uniqueId;
+  if (uniqueId === undefined || named === uniqueId) return;
+  throw new ServerError(
+    'GAuthify answered about another user: a cache or proxy may have mixed up answers.',
+  );
 }
 
 function readObject(data: unknown): Record<string, unknown> {

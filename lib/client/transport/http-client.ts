@@ -56,6 +56,8 @@ export interface WireCall {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the access point, percent-encoded, with a trailing slash: `users/jane/`. */
   path: string;
+  /** The user it is about, if it names one: so must the answer. */
+  uniqueId?: string | undefined;
   /** By their names on the wire. `null` clears the value. */
   params?: Record<string, string | null>;
   /** The query string, without `?`; never with a secret. */

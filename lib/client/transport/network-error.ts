@@ -4,7 +4,7 @@ const REASONS: Record<string, string> = {
   ECONNREFUSED: 'refused the connection: is the GAuthify server running there?',
   ECONNRESET: 'closed the connection before it had answered',
   ANSWER_TOO_LARGE: 'sent a larger answer than GAuthify does',
-  // axios: the body broke off, or was larger than that
+  // axios: the body broke off
   ERR_BAD_RESPONSE: 'closed the connection before it had answered',
   ENOTFOUND: 'has a host name that cannot be resolved',
   EAI_AGAIN: 'has a host name that cannot be resolved just now',
@@ -42,15 +42,10 @@ export function failureOfError(
       isUnrelated: 'here',
     };
   const reason = REASONS[code] ?? `could not be asked (${code})`;
-  if (HERE.test(code))
-    return {
-      kind: isUnwritten ? 'notSent' : 'indeterminate',
-      reason,
-      isUnrelated: 'here',
-    };
-  if (isUnwritten ?? BEFORE_CONNECTION.test(code))
-    return { kind: 'notSent', reason };
-  return reason === REASONS['ECONNRESET']
-    ? { kind: 'indeterminate', reason, isConnectionClosed: true }
-    : { kind: 'indeterminate', reason };
+  const kind =
+    (isUnwritten ?? BEFORE_CONNECTION.test(code)) ? 'notSent' : 'indeterminate';
+  if (HERE.test(code)) return { kind, reason, isUnrelated: 'here' };
+  return kind === 'indeterminate' && reason === REASONS['ECONNRESET']
+    ? { kind, reason, isConnectionClosed: true }
+    : { kind, reason };
 }

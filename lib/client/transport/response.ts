@@ -1,9 +1,6 @@
 import { ApiKeyError } from '../../contract/errors/api-key.error.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
-import type {
-  GAuthifyError,
-  GAuthifyErrorDetails,
-} from '../../contract/errors/gauthify.error.js';
+import type { GAuthifyError } from '../../contract/errors/gauthify.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
@@ -12,8 +9,14 @@ import { isObject } from './codec.js';
 import type { Answer } from './http-client.js';
 import type { AttemptResult } from './retry-policy.js';
 
-// Statuses above 400 which are GAuthify's own answer to this very request.
-const FINAL = new Set([401, 402, 404, 406, 409]);
+/** GAuthify's own answers above 400, and what to say if they say nothing. */
+const FINAL = {
+  401: [ApiKeyError, 'GAuthify refused the API key.'],
+  402: [RateLimitError, 'GAuthify’s limit is reached.'],
+  404: [NotFoundError, 'GAuthify does not know it.'],
+  406: [ParameterError, 'GAuthify refused a parameter.'],
+  409: [ConflictError, 'The user exists already.'],
+} as const;
 
 /**
  * What an answer means: which answers are GAuthify's, and, of the others,
@@ -30,7 +33,7 @@ export function readAnswer(answer: Answer): AttemptResult {
     const isRejected = status < 500 && (status >= 300 || isPage(answer));
     return { kind: isRejected ? 'rejected' : 'indeterminate', reason, status };
   }
-  if (status > 400 && !FINAL.has(status)) {
+  if (status > 400 && !Object.hasOwn(FINAL, status)) {
     const reason = `answered ${status}`;
     // 408 means that a part of the request arrived; other requests were not accepted.
     if (status < 500 && status !== 408)
@@ -70,37 +73,21 @@ function errorOf(
   { status, headers }: Answer,
   body: Record<string, unknown>,
 ): GAuthifyError {
-  const details: GAuthifyErrorDetails = {
-    httpStatus: status,
-    errorCode: codeOf(body),
-    responseBody: body,
-  };
+  const [Type, otherwise] = FINAL[status as keyof typeof FINAL] ?? [
+    ServerError,
+    'GAuthify gave an unexpected answer.',
+  ];
   const sentence = body['error_message'];
-  const message = (otherwise: string) =>
-    typeof sentence === 'string' && sentence !== '' ? sentence : otherwise;
-  switch (status) {
-    case 401:
-      return new ApiKeyError(message('GAuthify refused the API key.'), details);
-    case 402:
-      return new RateLimitError(message('GAuthify’s limit is reached.'), {
-        ...details,
-        retryAfterSeconds: retryAfterSeconds(headers['retry-after']),
-      });
-    case 404:
-      return new NotFoundError(message('GAuthify does not know it.'), details);
-    case 406:
-      return new ParameterError(
-        message('GAuthify refused a parameter.'),
-        details,
-      );
-    case 409:
-      return new ConflictError(message('The user exists already.'), details);
-    default:
-      return new ServerError(
-        message('GAuthify gave an unexpected answer.'),
-        details,
-      );
-  }
+  return new Type(
+    typeof sentence === 'string' && sentence !== '' ? sentence : otherwise,
+    {
+      httpStatus: status,
+      errorCode: codeOf(body),
+      responseBody: body,
+      // Read by RateLimitError alone.
+      retryAfterSeconds: retryAfterSeconds(headers['retry-after']),
+    },
+  );
 }
 
 // Codes end up in logs: one that could forge a line of them is dropped.

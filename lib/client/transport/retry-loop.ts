@@ -145,6 +145,7 @@ export class RetryLoop {
     const answersBefore = point.answers;
     const request = point.begin(isProbe);
     let outcome: Outcome = 'abandoned';
+    let reason: string | undefined;
     try {
       const result = await attempt(this.parts.http, point, call, {
         timeoutMs: this.timeoutMs,
@@ -153,9 +154,10 @@ export class RetryLoop {
         idempotencyKey: call === this.call ? this.idempotencyKey : undefined,
       });
       outcome = this.outcomeOf(result, point.answers > answersBefore);
+      if ('reason' in result) reason = result.reason;
       return result;
     } finally {
-      request.settle(outcome);
+      request.settle(outcome, reason);
     }
   }
 

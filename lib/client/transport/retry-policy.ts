@@ -69,10 +69,7 @@ export function effectOf({ method, path, params }: WireCall): Effect {
 export interface RetryContext {
   effect: Effect;
   policy: RetryPolicy;
-  /**
-   * Whether the access point that failed has an idempotency store, and the next
-   * one shares it.
-   */
+  /** Whether the access point that failed has an idempotency store, and the next one shares it. */
   sharesIdempotencyStore: boolean;
 }
 

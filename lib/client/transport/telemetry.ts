@@ -76,12 +76,7 @@ export class Telemetry {
       end: (error) => {
         if (isOver) return;
         isOver = true;
-        const type =
-          error === undefined
-            ? undefined
-            : error === CANCELLED
-              ? 'cancelled'
-              : typeOf(error);
+        const type = error === undefined ? undefined : typeOf(error);
         const outcome = { ...attributes, ...(type && { 'error.type': type }) };
         span.setAttributes({ ...outcome, 'gauthify.attempts': attempts });
         if (type && error !== CANCELLED)
@@ -115,9 +110,8 @@ function describeAttempt(
 }
 
 /** The error's class; its message may quote what was sent. */
-const typeOf = (error: unknown): string =>
-  isGAuthifyError(error)
-    ? error.name
-    : error instanceof Error
-      ? error.constructor.name
-      : typeof error;
+function typeOf(error: unknown): string {
+  if (error === CANCELLED) return 'cancelled';
+  if (isGAuthifyError(error)) return error.name;
+  return error instanceof Error ? error.constructor.name : typeof error;
+}

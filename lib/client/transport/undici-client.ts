@@ -39,25 +39,16 @@ export class UndiciClient implements HttpClient, OnApplicationShutdown {
   }
 
   /** Starts a request as it is, with the authorization it has or has not. */
-  dispatch({
-    url,
-    method,
-    headers,
-    body,
-    isApart,
-    maxAnswerBytes,
-  }: HttpRequest): PendingRequest {
+  dispatch(request: HttpRequest): PendingRequest {
+    const { url, method, headers, body } = request;
     // At least `https://host/`: the third slash ends the origin.
     const slash = url.indexOf('/', url.indexOf('//') + 2);
-    const options = {
-      origin: url.slice(0, slash),
-      path: url.slice(slash),
-      method,
-      headers,
-      body,
-    };
-    const dispatcher = isApart ? this.apart : this.pool;
-    return new UndiciRequest(dispatcher, options, maxAnswerBytes);
+    const [origin, path] = [url.slice(0, slash), url.slice(slash)];
+    return new UndiciRequest(
+      request.isApart ? this.apart : this.pool,
+      { origin, path, method, headers, body },
+      request.maxAnswerBytes,
+    );
   }
 
   mayWaitForConnection(): boolean {

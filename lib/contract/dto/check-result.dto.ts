@@ -1,11 +1,20 @@
 import { WireName } from './wire-name.decorator.js';
 
+/** Every {@link AuthMethod}. */
+export const AUTH_METHODS = [
+  'totp',
+  'otp',
+  'recovery',
+  'email',
+  'sms',
+  'voice',
+] as const;
+
 /**
  * Kind of code that was accepted: `totp` (authenticator app), `otp` (one-time
  * pass), `recovery` (recovery code), or the channel a code was sent by.
  */
-export type AuthMethod =
-  'totp' | 'otp' | 'recovery' | 'email' | 'sms' | 'voice';
+export type AuthMethod = (typeof AUTH_METHODS)[number];
 
 /** `data` of `POST check/`. */
 export class CheckResult {
