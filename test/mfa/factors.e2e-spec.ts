@@ -264,8 +264,9 @@ it('makes the otpauth:// URI with a GAuthify that does not say it', async () => 
 
 it('puts what the user holds above what is sent to them', () => {
   expect(MFA_METHOD_STRENGTH).toEqual({
-    totp: 2,
-    otp: 2,
+    totp: 3,
+    otp: 3,
+    recovery: 2,
     email: 1,
     sms: 1,
     voice: 1,

@@ -1,6 +1,7 @@
-import { plainToInstance, type ClassConstructor } from 'class-transformer';
+import type { ClassConstructor } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { META_MAX_DEPTH } from './is-meta.decorator.js';
+import { fromPlain } from './wire-name.decorator.js';
 
 /** A property that did not pass, and why (`email must be an e-mail address`). */
 export interface DtoProblem {
@@ -21,17 +22,14 @@ export function parseDto<T extends object>(
   type: ClassConstructor<T>,
   plain: object,
 ): ParsedDto<T> {
-  // Before class-transformer, which recurses until the stack overflows.
+  // Before anything that recurses until the stack overflows.
   const deep = Object.entries(plain).find(([, value]) => isTooDeep(value, 1));
   if (deep) {
     const [property] = deep;
     const message = `${property} must be at most ${META_MAX_DEPTH} levels deep`;
     return { problems: [{ property, message }] };
   }
-  const value = plainToInstance(type, plain, {
-    excludeExtraneousValues: true,
-    exposeUnsetFields: false,
-  });
+  const value = fromPlain(type, plain);
   const problems = validateSync(value, {
     forbidUnknownValues: true,
     stopAtFirstError: true,

@@ -28,6 +28,7 @@ const CACHED_KEYS = 1_000;
 export class ApiKeysService implements OnApplicationBootstrap {
   /** By SHA-256 of the key. Only keys that were found: an attacker cannot fill it. */
   private readonly cache = new Map<string, { realm: string; until: number }>();
+  private readonly configured: readonly { realm: string; hash: string }[];
   private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
@@ -36,7 +37,12 @@ export class ApiKeysService implements OnApplicationBootstrap {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
     @Inject(STANDALONE) private readonly standalone: boolean,
-  ) {}
+  ) {
+    this.configured = settings.apiKeys.map(({ realm, key }) => ({
+      realm,
+      hash: sha256(key),
+    }));
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     // The program makes a first key once it listens.
@@ -48,12 +54,12 @@ export class ApiKeysService implements OnApplicationBootstrap {
 
   /** The realm of a key; `undefined` if the key is unknown. Synchronous for a key that was used in the last seconds. */
   realmOf(key: string): string | undefined | Promise<string | undefined> {
+    const hash = sha256(key);
     // Compares with all of them, so that the time reveals nothing.
-    const configured = this.settings.apiKeys.filter((candidate) =>
-      constantTimeEqual(candidate.key, key),
+    const configured = this.configured.filter((candidate) =>
+      constantTimeEqual(candidate.hash, hash),
     )[0];
     if (configured) return configured.realm;
-    const hash = sha256(key);
     const cached = this.cache.get(hash);
     if (cached && cached.until > performance.now()) return cached.realm;
     return this.find(hash);

@@ -49,7 +49,9 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
         }
     });
     request.on('error', reject);
-    request.on('close', () => reject(new Error('The request was aborted')));
+    request.on('close', () => {
+      if (!request.complete) reject(new Error('The request was aborted'));
+    });
   });
 }
 

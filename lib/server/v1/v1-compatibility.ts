@@ -12,7 +12,7 @@ import {
 } from '../settings/server.options.js';
 import { answerUnreadableRequests } from './unreadable-requests.js';
 import { failure } from './envelope.js';
-import type { RawRequest } from './raw-request.js';
+import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
 
 /** More than the UTF-16 code units of 255 characters, the longest `unique_id`. */
@@ -40,6 +40,8 @@ export class V1Compatibility implements OnModuleInit {
   private readonly prefix: string;
   /** Paths that start with this belong to this server alone. */
   private readonly scope: string;
+  /** A call without parameters in its path or query, as the published clients write it. */
+  private readonly plainCall: RegExp;
   private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
@@ -51,6 +53,7 @@ export class V1Compatibility implements OnModuleInit {
   ) {
     this.prefix = `${mountPath}/v1/`;
     this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
+    this.plainCall = new RegExp(`^${escaped(this.prefix)}[a-z]+/$`);
     // In the constructor: the body must be read before the application's own
     // parsers are registered. In tests the adapter is created later.
     const useMiddleware = () => {
@@ -72,6 +75,12 @@ export class V1Compatibility implements OnModuleInit {
     answerExpectations(server, isOurs);
     // Before the router reads the URL.
     server.prependListener('request', (request: RawRequest) => {
+      // Most requests: nothing has to be made of them.
+      const isPlain = this.plainCall.test(request.url!);
+      if (isPlain && request.method === 'POST') {
+        request.url = request.url!.slice(0, -1);
+        return;
+      }
       const url = this.inOurCase(originForm(request.url ?? '/'));
       if (!this.isOurs(url)) return;
       request.url = this.normalizeUrl(url, request);
@@ -156,27 +165,32 @@ export class V1Compatibility implements OnModuleInit {
       next();
       return;
     }
-    readParams(request, this.settings.security.maxBodyBytes)
-      .then((params) => {
-        request.gauthifyParams = params;
-      })
-      .catch((error: unknown) => {
-        request.gauthifyParams =
+    const noteAndGoOn = (params: RawParams | ParameterError) => {
+      request.gauthifyParams = params;
+      // Without these headers the application's parsers do not try to read the body again.
+      delete request.headers['content-type'];
+      delete request.headers['content-length'];
+      delete request.headers['transfer-encoding'];
+      next();
+    };
+    readParams(request, this.settings.security.maxBodyBytes).then(
+      noteAndGoOn,
+      (error: unknown) =>
+        noteAndGoOn(
           error instanceof ParameterError
             ? error
             : new ParameterError('The body could not be read', {
                 errorCode: 'invalid_body',
                 cause: error,
-              });
-      })
-      .finally(() => {
-        // Without these headers the application's parsers do not try to read the body again.
-        delete request.headers['content-type'];
-        delete request.headers['content-length'];
-        delete request.headers['transfer-encoding'];
-        next();
-      });
+              }),
+        ),
+    );
   };
+}
+
+/** A text as a regular expression that matches it. */
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 /** The path of `http://host/path`, which clients behind a proxy may send. */

@@ -41,7 +41,7 @@ async function startTarget(kind, database) {
   );
   const [{ port }] = await once(child, 'message');
   return {
-    url: `http://127.0.0.1:${port}/v1/check`,
+    url: `http://127.0.0.1:${port}/v1/check${kind === 'gauthify' ? '/' : ''}`,
     usage: async () => {
       child.send('usage');
       return (await once(child, 'message'))[0];
@@ -138,7 +138,7 @@ try {
     const result = await measure(row);
     if (result.right !== result.sent)
       throw new Error(
-        `${row.name}: ${result.right} of ${result.sent} answers were right`,
+        `${row.name}: ${result.right} of ${result.sent} answers were right: ${result.wrong}`,
       );
     results.push(result);
     process.stderr.write(`${row.name}: ${Math.round(result.perSecond)}/s\n`);
