@@ -11,6 +11,7 @@ import { UsersController } from './v1/users.controller.js';
 import { CLOCK } from './settings/clock.js';
 import { AttemptLimiter } from './factors/attempt-limiter.js';
 import { CheckDecision } from './factors/check-decision.js';
+import { CodeMatcher } from './factors/code-matcher.js';
 import { CheckService } from './factors/check.service.js';
 import { FactorsService } from './factors/factors.service.js';
 import { SentCodes } from './factors/sent-codes.js';
@@ -115,6 +116,7 @@ import { UsersService } from './users/users.service.js';
     FactorSecrets,
     FactorsService,
     CheckDecision,
+    CodeMatcher,
     Calls,
     UsersService,
     UserView,

@@ -5,7 +5,7 @@ import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { CheckService } from '../../lib/server/factors/check.service.js';
 import { Tokens } from '../../lib/server/factors/tokens.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
-import type { AcceptedCode } from '../../lib/server/factors/check-decision.js';
+import type { AcceptedCode } from '../../lib/server/factors/check.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import {
   call,

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { CHANNELS } from '../../contract/channel.js';
 import {
-  isRecoveryCode,
+  isPossibleAuthCode,
   normalizeAuthCode,
 } from '../../contract/dto/auth-code.js';
-import { CHANNELS } from '../../contract/channel.js';
 import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import {
@@ -11,56 +11,13 @@ import {
   type ServerSettings,
 } from '../settings/server.options.js';
 import type { Unit } from '../store/database.js';
-import { FactorSecrets, type Owner } from '../store/factor-secrets.js';
-import {
-  IdempotencyStore,
-  type KeyedRequest,
-} from '../store/idempotency-store.js';
-import { Keyring } from '../store/keyring.js';
-import { constantTimeEqual } from '../store/random.js';
+import { IdempotencyStore } from '../store/idempotency-store.js';
 import { AttemptLimiter } from './attempt-limiter.js';
-import type {
-  CheckQueries,
-  ComparedFactor,
-  CounterMove,
-  LockedUser,
-} from './check-queries.js';
-import { matchTotp, oneTimePass } from './otp.js';
+import type { AcceptedCode, Check, Settled } from './check.js';
+import type { CheckQueries, LockedUser } from './check-queries.js';
+import { CodeMatcher, type Match } from './code-matcher.js';
 import { PostgresCheckQueries } from './postgres-check-queries.js';
-import { sentCodeSubject } from './sent-codes.js';
 import { SqliteCheckQueries } from './sqlite-check-queries.js';
-
-/** A code that was right, and is now used. */
-export interface AcceptedCode {
-  method: AuthMethod;
-  /** The user's epoch when the code was accepted. */
-  epoch: string;
-}
-
-/** A code of a user, as they typed it. */
-export interface Check {
-  owner: Owner;
-  code: string;
-  /**
-   * Whether a code sent by e-mail, SMS or voice is accepted from a user with an
-   * authenticator app; if not, it counts as wrong and stays unused.
-   *
-   * @default true
-   */
-  sentCodesIfEnrolled?: boolean;
-  /** The request's Idempotency-Key, and the answer to store for it. */
-  once?: {
-    request: KeyedRequest;
-    answerTo: (accepted: AcceptedCode | null) => unknown;
-  };
-}
-
-/** `accepted` is `null` if the code is wrong, used or expired; `stored` is the answer to an earlier request with the same key. */
-export type CheckOutcome =
-  { accepted: AcceptedCode | null } | { stored: unknown };
-
-/** A check that is decided, or why it was refused. */
-export type Settled = { outcome: CheckOutcome } | { error: unknown };
 
 /** A check of a user who may try a code, and what became of it. */
 interface Attempt {
@@ -91,8 +48,7 @@ export class CheckDecision {
   constructor(
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
-    private readonly secrets: FactorSecrets,
-    private readonly keyring: Keyring,
+    private readonly matcher: CodeMatcher,
     private readonly attempts: AttemptLimiter,
     private readonly records: IdempotencyStore,
   ) {}
@@ -122,8 +78,7 @@ export class CheckDecision {
           code: normalizeAuthCode(check.code),
         });
     });
-    await this.useCodes(queries, attempts);
-    await this.useRecoveryCodes(queries, attempts);
+    await this.useFactors(queries, attempts);
     await this.useSentCodes(queries, attempts);
     await this.saveUsers(queries, attempts);
     await this.record(queries, attempts);
@@ -159,75 +114,44 @@ export class CheckDecision {
     return settled;
   }
 
-  /** Codes of authenticator apps, and one-time passes. */
-  private async useCodes(
+  /** Codes of authenticator apps, one-time passes, and recovery codes. */
+  private async useFactors(
     queries: CheckQueries,
     attempts: readonly Attempt[],
   ): Promise<void> {
-    const asked = attempts.filter(({ code }) => /^\d+$/.test(code));
-    const factors = await queries.factors(
-      asked.map(({ user }) => user.id),
-      'codes',
+    const asked = attempts.filter(({ check }) =>
+      isPossibleAuthCode(check.code),
     );
-    const ofUser = groupBy(factors, ({ user_id }) => user_id);
-    const found = asked.flatMap((attempt) => {
-      const move = this.match(attempt, ofUser.get(attempt.user.id) ?? []);
-      return move ? [{ attempt, move }] : [];
-    });
-    const moved = await queries.moveCounters(
-      found.map(({ move }) => move),
-      this.now(),
-    );
-    found.forEach(({ attempt, move }, i) => {
-      if (!moved[i]) return;
-      attempt.method = move.factor.kind === 'totp' ? 'totp' : 'otp';
-    });
-  }
-
-  /** The factor that a code belongs to, and its next counter. */
-  private match({ user, code }: Attempt, factors: readonly ComparedFactor[]) {
-    const { totpWindowSteps } = this.settings.security;
-    for (const factor of factors) {
-      if (factor.digits !== code.length) continue;
-      const secret = this.secrets.open(factor, user);
-      if (factor.kind === 'totp') {
-        const step = matchTotp(
-          secret,
-          code,
-          this.now(),
-          totpWindowSteps,
-          factor,
-        );
-        if (step !== undefined && step > factor.counter)
-          return { factor, counter: step } satisfies CounterMove;
-      } else if (constantTimeEqual(code, oneTimePass(secret, factor.counter)))
-        return { factor, counter: factor.counter + 1 } satisfies CounterMove;
-    }
-    return undefined;
-  }
-
-  private async useRecoveryCodes(
-    queries: CheckQueries,
-    attempts: readonly Attempt[],
-  ): Promise<void> {
-    const asked = attempts.filter(({ code }) => isRecoveryCode(code));
-    if (asked.length === 0) return;
-    const factors = await queries.factors(
-      asked.map(({ user }) => user.id),
-      'recovery',
+    const factors = groupBy(
+      await queries.factors(
+        asked.map(({ user, code }) => ({
+          userId: user.id,
+          digits: code.length,
+        })),
+      ),
+      ({ user_id }) => user_id,
     );
     const found = asked.flatMap((attempt) => {
-      const { user, code } = attempt;
-      const match = factors.find(
-        ({ user_id, secret }) =>
-          user_id === user.id && this.secrets.matchesCode(secret, code, user),
+      const match = this.matcher.factorOf(
+        attempt.user,
+        attempt.code,
+        factors.get(attempt.user.id) ?? [],
       );
       return match ? [{ attempt, match }] : [];
     });
-    const deleted = await queries.deleteFactors(
-      found.map(({ match }) => match.id),
+    const recovery = found.filter(({ match }) => isRecovery(match));
+    const others = found.filter(({ match }) => !isRecovery(match));
+    const moved = await queries.moveCounters(
+      others.map(({ match }) => match),
+      this.now(),
     );
-    found.forEach(({ attempt }, i) => {
+    others.forEach(({ attempt, match }, i) => {
+      if (moved[i]) attempt.method = match.factor.kind;
+    });
+    const deleted = await queries.deleteFactors(
+      recovery.map(({ match }) => match.factor.id),
+    );
+    recovery.forEach(({ attempt }, i) => {
       if (deleted[i]) attempt.method = 'recovery';
     });
   }
@@ -251,11 +175,11 @@ export class CheckDecision {
     const ofUser = groupBy(live, ({ user_id }) => user_id);
     const found = asked.flatMap((attempt) => {
       const { user, code } = attempt;
-      const match = ofUser
-        .get(user.id)
-        ?.find(({ channel, code_hash }) =>
-          this.keyring.matches(code_hash, sentCodeSubject(user, channel, code)),
-        );
+      const match = this.matcher.sentCodeOf(
+        user,
+        code,
+        ofUser.get(user.id) ?? [],
+      );
       return match ? [{ attempt, match }] : [];
     });
     const deleted = await queries.deleteSentCodes(
@@ -320,6 +244,8 @@ function queriesOf(unit: Unit): CheckQueries {
     ? new SqliteCheckQueries(unit)
     : new PostgresCheckQueries(unit);
 }
+
+const isRecovery = ({ factor }: Match) => factor.kind === 'recovery';
 
 function groupBy<Item>(
   items: readonly Item[],

@@ -14,6 +14,12 @@ export interface LiveSentCode {
   code_hash: string;
 }
 
+/** Which factors of a user may have made a code. */
+export interface AskedFactors {
+  userId: string;
+  digits: number;
+}
+
 /** What a factor's code is compared with. */
 export type ComparedFactor = Pick<
   FactorRow,
@@ -48,11 +54,11 @@ export interface CheckQueries {
    * @returns `undefined` for those who do not exist
    */
   lock(owners: readonly Owner[]): Promise<(LockedUser | undefined)[]>;
-  /** The factors of locked users. @param kinds authenticator apps and one-time passes, or recovery codes */
-  factors(
-    userIds: readonly string[],
-    kinds: 'codes' | 'recovery',
-  ): Promise<ComparedFactor[]>;
+  /**
+   * The factors of locked users whose codes have so many digits: authenticator apps
+   * and one-time passes, or recovery codes, which have as many letters.
+   */
+  factors(asked: readonly AskedFactors[]): Promise<ComparedFactor[]>;
   /** Counts a try of each live sent code of locked users, and returns those codes. */
   trySentCodes(
     userIds: readonly string[],

@@ -1,13 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { DATABASE, type Database } from '../store/database.js';
-import {
-  type Check,
-  CheckDecision,
-  type CheckOutcome,
-  KeyTaken,
-  type Settled,
-} from './check-decision.js';
+import type { Check, CheckOutcome, Settled } from './check.js';
+import { CheckDecision, KeyTaken } from './check-decision.js';
 
 /** Checks that are decided in one unit of work at most. */
 const MAX_BATCH = 64;

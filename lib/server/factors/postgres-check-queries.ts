@@ -2,6 +2,7 @@ import type { Unit } from '../store/database.js';
 import type { Owner } from '../store/factor-secrets.js';
 import type { IdempotencyRow } from '../store/schema.js';
 import type {
+  AskedFactors,
   CheckQueries,
   ComparedFactor,
   CounterMove,
@@ -20,13 +21,10 @@ const LOCK = `
   order by users.id
   for update of users`;
 
-const COMPARED =
-  'select id, user_id, kind, secret, algorithm, digits, period, counter from factors where user_id = any($1::text[])';
-
-const FACTORS = {
-  codes: `${COMPARED} and kind in ('totp', 'otp')`,
-  recovery: `${COMPARED} and kind = 'recovery'`,
-};
+const FACTORS = `
+  select factors.id, factors.user_id, kind, secret, algorithm, factors.digits, period, counter
+  from factors join unnest($1::text[], $2::integer[]) as asked (user_id, digits)
+    on factors.user_id = asked.user_id and factors.digits = asked.digits`;
 
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
@@ -97,9 +95,12 @@ export class PostgresCheckQueries implements CheckQueries {
     ]);
   }
 
-  async factors(userIds: readonly string[], kinds: 'codes' | 'recovery') {
-    if (userIds.length === 0) return [];
-    return await this.unit.all<ComparedFactor>(FACTORS[kinds], [userIds]);
+  async factors(asked: readonly AskedFactors[]) {
+    if (asked.length === 0) return [];
+    return await this.unit.all<ComparedFactor>(FACTORS, [
+      asked.map(({ userId }) => userId),
+      asked.map(({ digits }) => digits),
+    ]);
   }
 
   async trySentCodes(

@@ -2,6 +2,7 @@ import type { Unit } from '../store/database.js';
 import type { Owner } from '../store/factor-secrets.js';
 import type { IdempotencyRow } from '../store/schema.js';
 import type {
+  AskedFactors,
   CheckQueries,
   ComparedFactor,
   CounterMove,
@@ -15,13 +16,9 @@ const LOCK = `
     failures, next_attempt_at, wrong_codes_until
   from users where realm = ? and unique_id = ?`;
 
-const COMPARED =
-  'select id, user_id, kind, secret, algorithm, digits, period, counter from factors where user_id = ?';
-
-const FACTORS = {
-  codes: `${COMPARED} and kind in ('totp', 'otp')`,
-  recovery: `${COMPARED} and kind = 'recovery'`,
-};
+const FACTORS = `
+  select id, user_id, kind, secret, algorithm, digits, period, counter
+  from factors where user_id = ? and digits = ?`;
 
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
@@ -66,12 +63,16 @@ export class SqliteCheckQueries implements CheckQueries {
     );
   }
 
-  factors(userIds: readonly string[], kinds: 'codes' | 'recovery') {
-    return this.rows<ComparedFactor>(FACTORS[kinds], userIds, (id) => [id]);
+  factors(asked: readonly AskedFactors[]) {
+    return this.rows<AskedFactors, ComparedFactor>(
+      FACTORS,
+      asked,
+      ({ userId, digits }) => [userId, digits],
+    );
   }
 
   trySentCodes(userIds: readonly string[], now: number, maxTries: number) {
-    return this.rows<LiveSentCode>(TRY_SENT_CODES, userIds, (id) => [
+    return this.rows<string, LiveSentCode>(TRY_SENT_CODES, userIds, (id) => [
       id,
       now,
       maxTries,
@@ -137,15 +138,15 @@ export class SqliteCheckQueries implements CheckQueries {
     return rows;
   }
 
-  /** All rows of a statement for each user. */
-  private async rows<Row>(
+  /** All rows of a statement for each item. */
+  private async rows<Item, Row>(
     sql: string,
-    userIds: readonly string[],
-    parameters: (userId: string) => unknown[],
+    items: readonly Item[],
+    parameters: (item: Item) => unknown[],
   ): Promise<Row[]> {
     const rows: Row[] = [];
-    for (const id of userIds)
-      rows.push(...(await this.unit.all<Row>(sql, parameters(id))));
+    for (const item of items)
+      rows.push(...(await this.unit.all<Row>(sql, parameters(item))));
     return rows;
   }
 

@@ -14,7 +14,7 @@ import {
   tokenHashes,
   tokenLookup,
 } from '../store/stored-hashes.js';
-import type { AcceptedCode } from './check-decision.js';
+import type { AcceptedCode } from './check.js';
 
 /** Expired rows that one request deletes at most: SQLite blocks all other requests meanwhile. */
 const PURGE_ROWS = 100;
@@ -114,6 +114,6 @@ export class Tokens {
       .selectAll()
       .where('id', '=', found.id)
       .executeTakeFirstOrThrow();
-    return { user, method: (found.method || null) as AuthMethod | null };
+    return { user, method: found.method || null };
   }
 }

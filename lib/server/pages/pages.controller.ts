@@ -14,7 +14,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { isPossibleAuthCode } from '../../contract/dto/auth-code.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
-import type { AcceptedCode } from '../factors/check-decision.js';
+import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { inWords } from '../factors/wait-text.js';
 import { Tokens } from '../factors/tokens.js';

@@ -57,7 +57,9 @@ export class QrImages {
     if (this.drawings.size >= this.capacity) this.drawings.delete(oldest!);
     const drawing: Drawing = {
       image:
-        kind === 'png' ? drawPng(content) : drawSvg(content).then(Buffer.from),
+        kind === 'png'
+          ? drawPng(content)
+          : drawSvg(content).then((svg) => Buffer.from(svg)),
       drawnAt: this.now(),
     };
     this.drawings.set(name, drawing);

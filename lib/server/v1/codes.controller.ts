@@ -13,7 +13,7 @@ import {
   DELIVERY_UNKNOWN,
   DeliveryService,
 } from '../delivery/delivery.service.js';
-import type { AcceptedCode } from '../factors/check-decision.js';
+import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { Tokens } from '../factors/tokens.js';
 import {

@@ -20,13 +20,18 @@ export async function readParams(
   const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
   // Some clients send a body with GET and DELETE: it is ignored.
   if (request.method !== 'POST' && request.method !== 'PUT') return query;
-  const body = await readBody(request, maxBodyBytes);
+  const bytes = await readBytes(request, maxBodyBytes);
+  if (!isUtf8(bytes)) throw invalidBody('The body must be UTF-8');
+  const body = bytes.toString().replace(/^\uFEFF/, '');
   const contentType = request.headers['content-type'];
   return { ...query, ...parseBody(body, contentType, isUpdate) };
 }
 
 /** By events: an asynchronous iterator takes as long as all the rest of a request. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+function readBytes(
+  request: IncomingMessage,
+  maxBytes: number,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -39,27 +44,14 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
       if (length > 16 * maxBytes + 1024 * 1024) request.destroy();
     });
     request.on('end', () => {
-      if (length > maxBytes)
-        reject(invalidBody(`The body must be at most ${maxBytes} bytes`));
-      else
-        try {
-          resolve(decodeUtf8(chunks));
-        } catch (error) {
-          reject(error as Error);
-        }
+      if (length <= maxBytes) resolve(Buffer.concat(chunks));
+      else reject(invalidBody(`The body must be at most ${maxBytes} bytes`));
     });
     request.on('error', reject);
     request.on('close', () => {
       if (!request.complete) reject(new Error('The request was aborted'));
     });
   });
-}
-
-/** Without a byte order mark. @throws ParameterError */
-function decodeUtf8(chunks: Buffer[]): string {
-  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-  if (isUtf8(bytes)) return bytes.toString().replace(/^\uFEFF/, '');
-  throw invalidBody('The body must be UTF-8');
 }
 
 function parseBody(
