@@ -39,9 +39,9 @@ export class KeyTaken extends Error {}
  *
  * The users are locked before their codes are compared, until the unit of work
  * ends: simultaneous guesses at a user are decided one after the other. Every kind
- * of code is accepted by a compare-and-set: the statement that marks the code as used also tells
- * whether it was still unused. Of any number of requests with the same code, on
- * any number of instances, one succeeds.
+ * of code is accepted by a compare-and-set: the statement that marks the code as
+ * used also tells whether it was still unused. Of any number of requests with the
+ * same code, on any number of instances, one succeeds.
  */
 @Injectable()
 export class CheckDecision {
@@ -122,21 +122,15 @@ export class CheckDecision {
     const asked = attempts.filter(({ check }) =>
       isPossibleAuthCode(check.code),
     );
-    const factors = groupBy(
-      await queries.factors(
-        asked.map(({ user, code }) => ({
-          userId: user.id,
-          digits: code.length,
-        })),
-      ),
-      ({ user_id }) => user_id,
+    const factors = await queries.factors(
+      asked.map(({ user, code }) => ({
+        userId: user.id,
+        digits: code.length,
+      })),
     );
     const found = asked.flatMap((attempt) => {
-      const match = this.matcher.factorOf(
-        attempt.user,
-        attempt.code,
-        factors.get(attempt.user.id) ?? [],
-      );
+      const { user, code } = attempt;
+      const match = this.matcher.factorOf(user, code, of(user, factors));
       return match ? [{ attempt, match }] : [];
     });
     const recovery = found.filter(({ match }) => isRecovery(match));
@@ -172,14 +166,9 @@ export class CheckDecision {
       this.now(),
       this.settings.security.sentCodeTries,
     );
-    const ofUser = groupBy(live, ({ user_id }) => user_id);
     const found = asked.flatMap((attempt) => {
       const { user, code } = attempt;
-      const match = this.matcher.sentCodeOf(
-        user,
-        code,
-        ofUser.get(user.id) ?? [],
-      );
+      const match = this.matcher.sentCodeOf(user, code, of(user, live));
       return match ? [{ attempt, match }] : [];
     });
     const deleted = await queries.deleteSentCodes(
@@ -232,6 +221,14 @@ export class CheckDecision {
   }
 }
 
+/** The rows of a user. A batch is small: no index is needed. */
+function of<Row extends { user_id: string }>(
+  { id }: LockedUser,
+  rows: readonly Row[],
+): Row[] {
+  return rows.filter(({ user_id }) => user_id === id);
+}
+
 function acceptedOf({ user, method }: Attempt): AcceptedCode | null {
   return method === undefined ? null : { method, epoch: user.epoch };
 }
@@ -246,17 +243,3 @@ function queriesOf(unit: Unit): CheckQueries {
 }
 
 const isRecovery = ({ factor }: Match) => factor.kind === 'recovery';
-
-function groupBy<Item>(
-  items: readonly Item[],
-  keyOf: (item: Item) => string,
-): Map<string, Item[]> {
-  const groups = new Map<string, Item[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
-}

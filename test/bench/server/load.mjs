@@ -6,12 +6,12 @@ process.once(
   async ({ urls, bodies, headers, withKeys, inFlight }) => {
     let next = 0;
     let right = 0;
-  /** The first answer that was not right. */
-  let wrong;
+    /** The first answer that was not right. */
+    let wrong;
     const run = `${process.pid}-${Date.now()}`;
     const began = performance.now();
-  let last;
-  const instances = urls.map((url, i) =>
+    let last;
+    const instances = urls.map((url, i) =>
       autocannon({
         url,
         connections: inFlight / urls.length,
@@ -32,13 +32,13 @@ process.once(
               };
             },
             onResponse: (status, body) => {
-            last = performance.now();
+              last = performance.now();
               if (
                 status === 200 &&
                 /"(authenticated|token)":(true|")/.test(body)
               )
                 right += 1;
-            else wrong ??= `${status} ${body}`;
+              else wrong ??= `${status} ${body}`;
             },
           },
         ],
@@ -46,7 +46,7 @@ process.once(
     );
     const results = await Promise.all(instances);
     // Its own `duration` is rounded to seconds.
-  const seconds = (last - began) / 1000;
+    const seconds = (last - began) / 1000;
     const sent = results.reduce((sum, { requests }) => sum + requests.total, 0);
     process.send({
       perSecond: sent / seconds,
@@ -54,7 +54,7 @@ process.once(
       p99: Math.max(...results.map(({ latency }) => latency.p99)),
       sent,
       right,
-    wrong,
+      wrong,
     });
     process.disconnect();
   },

@@ -39,9 +39,11 @@ async function startTarget(kind, database) {
         .filter(Boolean),
     },
   );
-  const [{ port }] = await once(child, 'message');
+  const [{ port, path, headers, body }] = await once(child, 'message');
   return {
-    url: `http://127.0.0.1:${port}/v1/check${kind === 'gauthify' ? '/' : ''}`,
+    url: `http://127.0.0.1:${port}${path ?? (kind === 'gauthify' ? '/v1/check/' : '/v1/check')}`,
+    headers: headers ?? { authorization: apiKey },
+    body,
     usage: async () => {
       child.send('usage');
       return (await once(child, 'message'))[0];
@@ -80,9 +82,12 @@ async function measure({
   const targets = [];
   for (let i = 0; i < instances; i++)
     targets.push(await startTarget(kind, url));
-  const headers = { authorization: apiKey };
+  const [{ headers, body }] = targets;
   const urls = targets.map((target) => target.url);
-  const bodies = bodiesOf(users, CHECKS);
+  const bodies = body
+    ? // The code is valid for half a minute.
+      Array.from({ length: Math.min(CHECKS, 4_000) }, () => body)
+    : bodiesOf(users, CHECKS);
   const warmUp = bodies.splice(0, WARM_UP);
   await load({ urls, bodies: warmUp, headers, withKeys });
   const before = await Promise.all(targets.map((target) => target.usage()));
@@ -110,6 +115,7 @@ const rows = [
     database: sqlite,
     withKeys: true,
   },
+  { name: 'better-auth, SQLite', kind: 'better-auth', database: sqlite },
   ...(postgres
     ? [
         {

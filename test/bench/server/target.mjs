@@ -67,10 +67,11 @@ const start = {
     (await import('./better-auth.mjs')).startBetterAuth(database),
 }[kind];
 
-const port = await start();
+/** A port, or where and how to ask. */
+const started = await start();
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
   process.send({ cpuUs: user + system, rss: process.memoryUsage().rss });
 });
 process.on('disconnect', () => process.exit());
-process.send({ port });
+process.send(typeof started === 'number' ? { port: started } : started);
