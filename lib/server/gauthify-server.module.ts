@@ -14,6 +14,7 @@ import { CheckDecision } from './factors/check-decision.js';
 import { CheckService } from './factors/check.service.js';
 import { FactorsService } from './factors/factors.service.js';
 import { SentCodes } from './factors/sent-codes.js';
+import { RecoveryCodes } from './factors/recovery-codes.js';
 import { Tokens } from './factors/tokens.js';
 import { createKeyring } from './store/create-keyring.js';
 import { Keyring } from './store/keyring.js';
@@ -123,6 +124,7 @@ import { UsersService } from './users/users.service.js';
     AttemptLimiter,
     CheckService,
     SentCodes,
+    RecoveryCodes,
     Tokens,
     SendAllowance,
     DeliveryService,
