@@ -46,9 +46,13 @@ export function wireNameOf(type: Function, property: string): string {
   return property;
 }
 
-/** The properties of a DTO and their names on the wire, in the order of the class. */
+/** The properties of a DTO and their names on the wire, in the order of the class, those of its base class first. */
 export function wireNamesOf(
   type: Function,
 ): [property: string, wire: string][] {
-  return [...(wireNames.get(type.prototype as object) ?? [])];
+  const base = Object.getPrototypeOf(type) as Function;
+  return [
+    ...(base.prototype ? wireNamesOf(base) : []),
+    ...(wireNames.get(type.prototype as object) ?? []),
+  ];
 }
