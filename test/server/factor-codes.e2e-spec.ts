@@ -271,7 +271,12 @@ describe('recovery codes', () => {
   it('open the ezGAuth page of an enrolled user', async () => {
     const user = await createUser(server);
     await methodOf(user, codeOf(user));
+    const form = async () => (await fetch(user.ez_url)).text();
+    expect(await form()).toContain('inputmode="numeric"');
     const [code] = await renew(user);
+    // A phone's numeric keyboard has no letters.
+    expect(await form()).not.toContain('inputmode');
+    expect(await form()).toContain('or a recovery code');
     const page = await (await enterOnEzPage(user, code!)).text();
     const [token] = /gat[A-Z2-7]{32}/.exec(page)!;
     const { body } = await call(server, 'POST', 'token/', { token });
