@@ -3,13 +3,19 @@ export {
   type AuthMethod,
   CheckResult,
 } from './contract/dto/check-result.dto.js';
+export { CreateFactorDto } from './contract/dto/create-factor.dto.js';
 export { CreateUserDto } from './contract/dto/create-user.dto.js';
+export {
+  GAuthifyFactor,
+  NewGAuthifyFactor,
+} from './contract/dto/gauthify-factor.dto.js';
 export { GAuthifyUser } from './contract/dto/gauthify-user.dto.js';
 export { ListUsersDto } from './contract/dto/list-users.dto.js';
 export { SendEmailDto } from './contract/dto/send-email.dto.js';
 export { SendSmsDto } from './contract/dto/send-sms.dto.js';
 export { SendVoiceDto } from './contract/dto/send-voice.dto.js';
 export { TokenDto } from './contract/dto/token.dto.js';
+export { UpdateFactorDto } from './contract/dto/update-factor.dto.js';
 export { UpdateUserDto } from './contract/dto/update-user.dto.js';
 export type { GAuthifyErrorCode } from './contract/error-codes.js';
 export { ApiKeyError } from './contract/errors/api-key.error.js';

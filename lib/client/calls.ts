@@ -1,13 +1,15 @@
 import type { ClassConstructor } from 'class-transformer';
 import { CheckAuthDto } from '../contract/dto/check-auth.dto.js';
+import { CreateFactorDto } from '../contract/dto/create-factor.dto.js';
 import { CreateUserDto } from '../contract/dto/create-user.dto.js';
 import { ListUsersDto } from '../contract/dto/list-users.dto.js';
 import { SendEmailDto } from '../contract/dto/send-email.dto.js';
 import { SendSmsDto } from '../contract/dto/send-sms.dto.js';
 import { SendVoiceDto } from '../contract/dto/send-voice.dto.js';
 import { TokenDto } from '../contract/dto/token.dto.js';
+import { UpdateFactorDto } from '../contract/dto/update-factor.dto.js';
 import { UpdateUserDto } from '../contract/dto/update-user.dto.js';
-import { formOf, toParams, userPath } from './transport/codec.js';
+import { factorPath, formOf, toParams, userPath } from './transport/codec.js';
 import { HARMLESS_CALL, type WireCall } from './transport/http-client.js';
 
 /**
@@ -39,13 +41,38 @@ export const calls = {
     post('sms/', SendSmsDto, { uniqueId, smsNumber }),
   sendVoice: (uniqueId: string, voiceNumber?: string) =>
     post('voice/', SendVoiceDto, { uniqueId, voiceNumber }),
+  factors: (uniqueId: string) => ofUser('GET', uniqueId, 'factors/'),
+  createFactor: (uniqueId: string, factor: CreateFactorDto): WireCall => ({
+    ...ofUser('POST', uniqueId, 'factors/'),
+    params: toParams(CreateFactorDto, factor),
+  }),
+  updateFactor: (
+    uniqueId: string,
+    factorId: string,
+    changes: UpdateFactorDto,
+  ): WireCall => ({
+    method: 'PUT',
+    ...factorPath(uniqueId, factorId),
+    params: toParams(UpdateFactorDto, changes),
+  }),
+  deleteFactor: (uniqueId: string, factorId: string): WireCall => ({
+    method: 'DELETE',
+    ...factorPath(uniqueId, factorId),
+  }),
+  renewRecoveryCodes: (uniqueId: string) =>
+    ofUser('POST', uniqueId, 'recovery_codes/'),
+  unlockUser: (uniqueId: string) => ofUser('POST', uniqueId, 'unlock/'),
   apiErrors: () => HARMLESS_CALL,
 };
 
-const ofUser = (method: WireCall['method'], uniqueId: string): WireCall => ({
-  method,
-  ...userPath(uniqueId),
-});
+function ofUser(
+  method: WireCall['method'],
+  given: string,
+  below = '',
+): WireCall {
+  const { path, uniqueId } = userPath(given);
+  return { method, path: path + below, uniqueId };
+}
 
 function post<T extends object>(
   path: string,

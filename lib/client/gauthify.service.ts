@@ -8,7 +8,8 @@ import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type { UpdateUserDto } from '../contract/dto/update-user.dto.js';
 import { calls } from './calls.js';
 import { check, checkAuth, type CheckAuthOptions } from './check.js';
-import { type CallOptions, checkCallOptions } from './client.options.js';
+import type { CallOptions } from './client.options.js';
+import { FactorCalls } from './factors.js';
 import { accessPointsHealth } from './health.js';
 import type { AccessPointHealth, HealthOptions } from './health.js';
 import { quickTest } from './quick-test.js';
@@ -42,12 +43,14 @@ import { type UsersOptions, usersStream } from './users.js';
  * serve the call, with the reasons in `cause`. Each method names its other errors.
  */
 @Injectable()
-export class GAuthifyService {
+export class GAuthifyService extends FactorCalls {
   constructor(
-    private readonly transport: GAuthifyTransport,
+    transport: GAuthifyTransport,
     private readonly outageProbe: OutageProbe,
     private readonly http: HttpService,
-  ) {}
+  ) {
+    super(transport);
+  }
 
   /** Creates a user. Not repeatable: after a time-out the user may exist. @throws ConflictError a user with this `uniqueId` exists */
   createUser(user: CreateUserDto, options?: CallOptions) {
@@ -140,10 +143,10 @@ export class GAuthifyService {
   }
 
   /**
-   * Whether the code is right: of the authenticator app, the one-time pass, or
-   * one that was sent. A right code is used up. A text that cannot be a code
-   * emits `false`, and nothing is sent. Not repeatable: after a time-out the
-   * code may be used up, and a second call emits `false`.
+   * Whether the code is right: of an authenticator app, the one-time pass, a
+   * recovery code, or one that was sent. A right code is used up. A text that
+   * cannot be a code emits `false`, and nothing is sent. Not repeatable: after a
+   * time-out the code may be used up, and a second call emits `false`.
    *
    * With `safeMode` it emits `true` while {@link isUnreachable}. All other
    * errors stay errors, also {@link ApiKeyError}: the person being checked must
@@ -214,8 +217,8 @@ export class GAuthifyService {
   }
 
   /**
-   * Tries every call on a user of its own and deletes that user; sends codes only
-   * to the addresses it is given. Emits a {@link QuickTestStep} as each step ends;
+   * Tries every call of the v1 API on a user of its own and deletes that user;
+   * sends codes only to the addresses it is given. Emits a {@link QuickTestStep} as each step ends;
    * never errors. Unsubscribing stops it, and still deletes the user.
    */
   quickTest(options: QuickTestOptions = {}): Observable<QuickTestStep> {
@@ -223,18 +226,6 @@ export class GAuthifyService {
   }
 
   private callForUser(prepare: () => WireCall, options?: CallOptions) {
-    return defer(() => {
-      const call = prepare();
-      return this.call(() => call, options).pipe(
-        map((data) => readUser(data, call.uniqueId)),
-      );
-    });
-  }
-
-  /** @param prepare called on subscription; may find a bad argument */
-  private call(prepare: () => WireCall, options?: CallOptions) {
-    return defer(() =>
-      this.transport.call(prepare(), checkCallOptions(options)),
-    );
+    return this.callFor(prepare, readUser, options);
   }
 }

@@ -14,6 +14,10 @@ it.each<[MfaDenialDetails, string]>([
     { methods: ['otp', 'sms', 'voice'] },
     'A code from your one-time pass, by SMS or by phone call is required.',
   ],
+  [
+    { methods: ['totp', 'recovery'] },
+    'A code from your authenticator app or from your recovery codes is required.',
+  ],
   [{ maxAgeSeconds: 60 }, 'A code, entered in the last minute, is required.'],
   [
     { methods: ['sms'], maxAgeSeconds: 300 },

@@ -15,6 +15,7 @@ import { CodeMatcher } from './factors/code-matcher.js';
 import { CheckService } from './factors/check.service.js';
 import { FactorsService } from './factors/factors.service.js';
 import { SentCodes } from './factors/sent-codes.js';
+import { RecoveryCodes } from './factors/recovery-codes.js';
 import { Tokens } from './factors/tokens.js';
 import { createKeyring } from './store/create-keyring.js';
 import { Keyring } from './store/keyring.js';
@@ -125,6 +126,7 @@ import { UsersService } from './users/users.service.js';
     AttemptLimiter,
     CheckService,
     SentCodes,
+    RecoveryCodes,
     Tokens,
     SendAllowance,
     DeliveryService,

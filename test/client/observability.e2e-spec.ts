@@ -276,6 +276,14 @@ describe('debug logs', () => {
       await first(gauthify.checkAuth(user.uniqueId, '987654'));
       await failureOf(first(gauthify.getUserByToken(`gat${'A'.repeat(32)}`)));
       secrets.push('A'.repeat(32));
+      const app = await first(
+        gauthify.createFactor(user.uniqueId, { kind: 'totp', name: 'Jane’s' }),
+      );
+      secrets.push(app.id, app.key);
+      await first(gauthify.deleteFactor(user.uniqueId, app.id));
+      const codes = await first(gauthify.renewRecoveryCodes(user.uniqueId));
+      secrets.push(...codes);
+      await first(gauthify.checkAuth(user.uniqueId, codes[0]!));
       await first(gauthify.deleteUser(user.uniqueId));
       const debug = lines.filter(
         (line) =>
@@ -291,6 +299,10 @@ describe('debug logs', () => {
           'POST check/: http',
           'POST check/: http',
           `POST token/: ${server.accessPoint} answered 404 after`,
+          'POST users/{unique_id}/factors/: http',
+          'DELETE users/{unique_id}/factors/{factor}/: http',
+          'POST users/{unique_id}/recovery_codes/: http',
+          'POST check/: http',
           'DELETE users/{unique_id}/: http',
         ].map((start) => expect.stringContaining(start)),
       );

@@ -69,9 +69,12 @@ export interface WireCall {
 /** A call that changes nothing: shows whether an access point works. */
 export const HARMLESS_CALL: WireCall = { method: 'GET', path: 'errors/' };
 
-/** A path that names nobody, for logs and metrics: `users/{unique_id}/`. */
+/** A path that names nobody, for logs and metrics: `users/{unique_id}/factors/{factor}/`. */
 export const templateOf = ({ path }: WireCall): string =>
-  path.replace(/^users\/.+$/, 'users/{unique_id}/');
+  path
+    // Ids are percent-encoded: they contain no slash.
+    .replace(/^(users\/)[^/]+/, '$1{unique_id}')
+    .replace(/(\/factors\/)[^/]+/, '$1{factor}');
 
 /** The HTTP request of a call at an access point. */
 export function requestOf(

@@ -58,6 +58,12 @@ describe('effectOf', () => {
     ['POST', 'email/', {}, 'once'],
     ['POST', 'sms/', {}, 'once'],
     ['POST', 'voice/', {}, 'once'],
+    ['GET', 'users/jane/factors/', {}, 'none'],
+    ['POST', 'users/jane/factors/', { kind: 'totp' }, 'once'],
+    ['PUT', 'users/jane/factors/1/', { name: 'x' }, 'repeatable'],
+    ['DELETE', 'users/jane/factors/1/', {}, 'repeatable'],
+    ['POST', 'users/jane/recovery_codes/', {}, 'once'],
+    ['POST', 'users/jane/unlock/', {}, 'repeatable'],
   ])('%s %s %j: %s', (method, path, params, effect) => {
     expect(effectOf({ method, path, params })).toBe(effect);
   });

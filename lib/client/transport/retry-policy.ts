@@ -58,9 +58,13 @@ export function effectOf({ method, path, params }: WireCall): Effect {
       // request redeems it if the first did not arrive, and is a 404 if it did.
       // Without a retry the caller would have no user in either case.
       if (path === 'token/') return 'repeatable';
+      // Who is unlocked twice is unlocked.
+      if (/^users\/[^/]+\/unlock\/$/.test(path)) return 'repeatable';
       // users/: the second request answers "exists", of the user the first made.
       // check/: it answers "wrong" to the right code, which the first used up.
       // email/, sms/, voice/: the person gets two codes, and the first is void.
+      // factors/: the user has two, and one of them nobody ever saw.
+      // recovery_codes/: each request replaces the codes of the one before.
       return 'once';
   }
 }

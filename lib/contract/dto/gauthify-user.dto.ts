@@ -76,9 +76,9 @@ export class GAuthifyUser {
   otpauthUri?: string;
 
   /**
-   * Changes with every reset of the key, deletion, and change of an address or
-   * number: what was handed out for another epoch no longer counts. Opaque;
-   * `undefined` from the hosted service.
+   * Changes with every reset of the key, deletion of the user or of an active
+   * factor, and change of an address or number: what was handed out for another
+   * epoch no longer counts. Opaque; `undefined` from the hosted service.
    */
   @WireName('epoch')
   epoch?: string;

@@ -66,20 +66,25 @@ export function fromPlain<T extends object>(
 
 /** The wire's name of a property, its own where it has none. */
 export function wireNameOf(type: Function, property: string): string {
-  const own = prototypesOf(type).find((properties) => properties.has(property));
+  const own = prototypesOf(type).findLast((properties) =>
+    properties.has(property),
+  );
   return own?.get(property)?.name ?? property;
 }
 
-/** The properties of a DTO and their names on the wire, in the order of the class. */
+/** The properties of a DTO and their names on the wire, in the order of the class, those of its base class first. */
 export function wireNamesOf(
   type: Function,
 ): [property: string, wire: string][] {
-  return [...(wired.get(type.prototype as object) ?? [])].map(
-    ([property, { name }]) => [property, name],
+  return prototypesOf(type).flatMap((properties) =>
+    [...properties].map(([property, { name }]): [string, string] => [
+      property,
+      name,
+    ]),
   );
 }
 
-/** What a class declares, and what each class that it extends declares. */
+/** What the classes that a class extends declare, and what it declares itself. */
 function prototypesOf(type: Function): Map<string, Wired>[] {
   const found: Map<string, Wired>[] = [];
   for (
@@ -88,7 +93,7 @@ function prototypesOf(type: Function): Map<string, Wired>[] {
     target = Object.getPrototypeOf(target) as object | null
   ) {
     const properties = wired.get(target);
-    if (properties) found.push(properties);
+    if (properties) found.unshift(properties);
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
@@ -13,9 +13,6 @@ import { ONE_TIME_PASS_DIGITS, TOTP_DEFAULTS } from './otp.js';
 const SECRET_BYTES = 20;
 /** Factors that a person gives a name to; each one is another secret to guess at. */
 const MAX_TOTPS = 10;
-const RECOVERY_CODES = 10;
-const RECOVERY_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
-const RECOVERY_LENGTH = 10;
 
 /** A user with the factors that the contract shows as `key`, `otp` and `recovery_codes_left`. */
 export interface User extends UserRow {
@@ -42,7 +39,7 @@ export class FactorsService {
 
   /** The authenticator app and the one-time passes that every user has. */
   newFirst(user: UserRow): [totp: FactorRow, otp: FactorRow] {
-    const totp = this.newTotp(user);
+    const totp = this.newTotp(user, user.created_at);
     const otp: FactorRow = {
       ...totp,
       ...this.newSecret(user, 'otp', randomUUID()),
@@ -116,8 +113,13 @@ export class FactorsService {
         `The user has ${MAX_TOTPS} authenticator apps: delete one first`,
         { errorCode: 'too_many_factors' },
       );
+    // The oldest one is `key`: a clock that stands still or goes back must not change it.
+    const createdAt = Math.max(
+      this.now(),
+      ...existing.map(({ created_at }) => created_at + 1),
+    );
     const factor: FactorRow = {
-      ...this.newTotp(user),
+      ...this.newTotp(user, createdAt),
       name: name ?? null,
       algorithm: algorithm ?? TOTP_DEFAULTS.algorithm,
       digits: digits ?? TOTP_DEFAULTS.digits,
@@ -134,28 +136,25 @@ export class FactorsService {
     id: string,
     name: string | null,
   ): Promise<FactorRow> {
-    const factor = await db
+    const factor = found(await this.list(db, user), id);
+    await db
       .updateTable('factors')
       .set({ name })
       .where('id', '=', id)
-      .where('user_id', '=', user.id)
-      .where('kind', '!=', 'recovery')
-      .returningAll()
-      .executeTakeFirst();
-    return found(factor);
+      .execute();
+    return { ...factor, name };
   }
 
   /**
-   * Deletes an authenticator app. `key` then shows the oldest one that is left.
+   * Deletes an authenticator app. `key` then shows the oldest one that is left. If
+   * it was in use, the user's epoch changes: proofs and tokens that it earned end.
    *
    * @throws NotFoundError
    * @throws ConflictError if it is the only one, or the only one that was ever used
    */
   async delete({ db }: Unit, user: UserRow, id: string): Promise<FactorRow> {
-    const factors = await this.ofUserIds(db, [user.id]);
-    const factor = found(
-      factors.find((one) => one.id === id && one.kind !== 'recovery'),
-    );
+    const factors = await this.list(db, user);
+    const factor = found(factors, id);
     const others = factors.filter(
       (one) => one.kind === 'totp' && one.id !== id,
     );
@@ -168,38 +167,13 @@ export class FactorsService {
         { errorCode: 'factor_needed' },
       );
     await db.deleteFrom('factors').where('id', '=', id).execute();
+    if (factor.state === 'active')
+      await db
+        .updateTable('users')
+        .set({ epoch: randomUUID() })
+        .where('id', '=', user.id)
+        .execute();
     return factor;
-  }
-
-  /** Makes ten recovery codes, which replace the ones before. They are shown this once: only their hashes are stored. */
-  async renewRecoveryCodes({ db }: Unit, user: UserRow): Promise<string[]> {
-    const codes = Array.from({ length: RECOVERY_CODES }, newRecoveryCode);
-    await db
-      .deleteFrom('factors')
-      .where('user_id', '=', user.id)
-      .where('kind', '=', 'recovery')
-      .execute();
-    await db
-      .insertInto('factors')
-      .values(
-        codes.map((code): FactorRow => ({
-          id: randomUUID(),
-          user_id: user.id,
-          kind: 'recovery',
-          name: null,
-          state: 'active',
-          secret: this.secrets.hashCode(code, user),
-          algorithm: 'SHA256',
-          digits: RECOVERY_LENGTH,
-          period: 0,
-          counter: 0,
-          created_at: this.now(),
-          last_used_at: null,
-        })),
-      )
-      .execute();
-    const half = RECOVERY_LENGTH / 2;
-    return codes.map((code) => `${code.slice(0, half)}-${code.slice(half)}`);
   }
 
   private async ofUserIds(
@@ -211,11 +185,13 @@ export class FactorsService {
       .selectAll()
       .where('user_id', 'in', ids)
       .orderBy('created_at')
+      // The first two are of the same time: the authenticator app, then the one-time pass.
+      .orderBy('kind', 'desc')
       .orderBy('id')
       .execute();
   }
 
-  private newTotp(user: UserRow): FactorRow {
+  private newTotp(user: UserRow, created_at: number): FactorRow {
     return {
       ...this.newSecret(user, 'totp', randomUUID()),
       user_id: user.id,
@@ -223,7 +199,7 @@ export class FactorsService {
       state: 'pending',
       ...TOTP_DEFAULTS,
       counter: 0,
-      created_at: this.now(),
+      created_at,
       last_used_at: null,
     };
   }
@@ -234,15 +210,8 @@ export class FactorsService {
   }
 }
 
-/** 50 random bits. */
-function newRecoveryCode(): string {
-  return Array.from(
-    { length: RECOVERY_LENGTH },
-    () => RECOVERY_ALPHABET[randomInt(RECOVERY_ALPHABET.length)],
-  ).join('');
-}
-
-function found(factor: FactorRow | undefined): FactorRow {
+function found(factors: readonly FactorRow[], id: string): FactorRow {
+  const factor = factors.find((candidate) => candidate.id === id);
   if (factor) return factor;
   throw new NotFoundError('The user has no such factor', {
     errorCode: 'factor_not_found',

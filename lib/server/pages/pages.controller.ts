@@ -209,7 +209,11 @@ export class PagesController {
     this.reply(
       response,
       200,
-      ezView({ ...(await this.contextOf(user)), problem }),
+      ezView({
+        ...(await this.contextOf(user)),
+        problem,
+        hasRecoveryCodes: user.recovery_codes_left > 0,
+      }),
       pageHeaders(this.settings.frameAncestors, targets),
     );
   }

@@ -69,13 +69,19 @@ const setUpSteps = (
     <li>${lastStep}</li>
   </ol>`;
 
-const codeForm = (problem: string | undefined): Html =>
+const codeForm = (
+  problem: string | undefined,
+  hasRecoveryCodes: boolean,
+): Html =>
   html`<form method="post">
-    <label for="auth_code">Code from your authenticator app</label>
+    <label for="auth_code"
+      >Code from your authenticator
+      app${hasRecoveryCodes && ', or a recovery code'}</label
+    >
     <input
       id="auth_code"
       name="auth_code"
-      inputmode="numeric"
+      ${!hasRecoveryCodes && html`inputmode="numeric"`}
       autocomplete="one-time-code"
       maxlength="64"
       required
@@ -93,13 +99,18 @@ const codeForm = (problem: string | undefined): Html =>
 export function ezView({
   enrolment,
   problem,
+  hasRecoveryCodes,
   ...context
-}: EnrolmentContext & { problem?: string | undefined }): string {
+}: EnrolmentContext & {
+  problem?: string | undefined;
+  /** A phone’s numeric keyboard has no letters. */
+  hasRecoveryCodes: boolean;
+}): string {
   const { issuer, displayName } = context;
   const title = enrolment
     ? 'Set up your authenticator app'
     : 'Confirm that it’s you';
-  const form = codeForm(problem);
+  const form = codeForm(problem, hasRecoveryCodes);
   return layout(
     title,
     html`<h1>${title}</h1>

@@ -11,11 +11,11 @@ export interface SecurityOptions {
   attemptDelaySeconds: number;
   /** Longest wait, seconds. @default 3600 */
   maxAttemptDelaySeconds: number;
-  /** Consecutive wrong codes after which the user is locked until `reset_key`. @default 100 [NIST SP 800-63B] */
+  /** Consecutive wrong codes after which the user is locked until `unlock` or `reset_key`. @default 100 [NIST SP 800-63B] */
   lockAfterAttempts: number;
   /**
    * Wrong codes of a user in any 24 hours, however many right codes come in between: half of them may
-   * come at once, the other half spread evenly over the day. `reset_key` sets the count back.
+   * come at once, the other half spread evenly over the day. `unlock` and `reset_key` set the count back.
    *
    * @default 100 [NIST SP 800-63B]
    */

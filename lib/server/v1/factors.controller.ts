@@ -10,6 +10,7 @@ import {
 import { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
 import { UpdateFactorDto } from '../../contract/dto/update-factor.dto.js';
 import { FactorsService } from '../factors/factors.service.js';
+import { RecoveryCodes } from '../factors/recovery-codes.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { drawSvg } from '../users/qr-code.js';
@@ -26,6 +27,7 @@ export class FactorsController {
     private readonly calls: Calls,
     private readonly users: UsersService,
     private readonly factors: FactorsService,
+    private readonly recoveryCodes: RecoveryCodes,
     private readonly view: UserView,
   ) {}
 
@@ -96,7 +98,7 @@ export class FactorsController {
       return {
         unique_id: row.unique_id,
         epoch: row.epoch,
-        recovery_codes: await this.factors.renewRecoveryCodes(unit, row),
+        recovery_codes: await this.recoveryCodes.renew(unit, row),
       };
     });
   }
