@@ -78,6 +78,11 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
     /Encryption key in gauthify\.sqlite\.key: back it up, apart from the database/,
   );
 
+  // Which driver it uses: Node 20 contains no SQLite.
+  expect(first.output).toMatch(
+    /^Database gauthify\.sqlite \((better-sqlite3|node:sqlite)\); e-mail by outbox/m,
+  );
+
   const second = await run({}, /API keys exist .*\n/);
   expect(second.output).not.toContain(key);
   expect(second.output).toMatch(
