@@ -190,7 +190,7 @@ it.each([
   ],
   [
     { DATABASE_URL: 'sqlite:no/such/folder.sqlite' },
-    /^gauthify-server: DATABASE_URL [^\n]+\n$/,
+    /^gauthify-server: DATABASE_URL: [^\n]+\n$/,
   ],
 ])(
   'says in one sentence what is wrong with %j',
