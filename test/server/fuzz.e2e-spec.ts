@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { Pool } from 'undici';
@@ -9,6 +10,10 @@ import { ERROR_CODES } from '../../lib/contract/error-codes.js';
 
 /** Requests in total; `.ci/run` sets 100,000. A failure prints the seed and the smallest case that fails. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 1500);
+/** The seed that a failure printed, to run it again. */
+const SEED = process.env.FUZZ_SEED
+  ? { seed: Number(process.env.FUZZ_SEED) }
+  : {};
 /** Requests of one case, sent at the same time. */
 const AT_ONCE = 10;
 const TIMEOUT_MS = 60_000 + RUNS * 20;
@@ -16,9 +21,17 @@ const TIMEOUT_MS = 60_000 + RUNS * 20;
 let server: GAuthifyTestServer;
 let pool: Pool;
 let sent = 0;
+const logged: string[] = [];
 const users = ['jane', 'jürgen', 'a/b', '100%', '💥', '..x'];
 beforeAll(async () => {
   server = await GAuthifyTestServer.start();
+  // What a 500 came from is in the log alone.
+  const nothing = () => undefined;
+  Logger.overrideLogger({
+    log: nothing,
+    warn: nothing,
+    error: (message: string) => logged.push(message),
+  });
   pool = new Pool(new URL(server.accessPoint).origin, { connections: AT_ONCE });
 });
 afterAll(async () => {
@@ -37,7 +50,7 @@ interface Request {
 async function send({ method, path, headers, body }: Request) {
   sent += 1;
   const response = await pool.request({
-    method: method as 'GET',
+    method: method,
     path,
     headers: { authorization: server.apiKey, ...headers },
     body: body ?? null,
@@ -45,23 +58,40 @@ async function send({ method, path, headers, body }: Request) {
   return { status: response.statusCode, text: await response.body.text() };
 }
 
+/** Not `expect`, which would take a third of the time of 100,000 requests. */
+function must(condition: boolean, what: string, answer: string): void {
+  if (!condition) throw new Error(`Not ${what}: ${answer.slice(0, 2000)}`);
+}
+
 /** The answer to any request: the envelope, with an error that is documented and none of the server's making. */
 function expectEnvelope(method: string, status: number, text: string): any {
-  expect(status).toBeLessThan(500);
+  must(
+    status < 500,
+    'a status below 500',
+    `${status} ${text} ${logged.at(-1)}`,
+  );
   if (method === 'HEAD') return undefined;
   const body = JSON.parse(text);
-  expect(body).toMatchObject({
-    request_id: expect.stringMatching(/^[0-9a-f]{32}$/),
-    server_time: expect.stringMatching(/^\d{4}-.*Z$/),
-  });
-  if ('data' in body) expect([200, 201]).toContain(status);
+  must(/^[0-9a-f]{32}$/.test(body.request_id), 'with a request_id', text);
+  must(/^\d{4}-.*Z$/.test(body.server_time), 'with a server_time', text);
+  if ('data' in body) must([200, 201].includes(status), 'a success', text);
   else {
-    expect([401, 402, 404, 406, 409]).toContain(status);
-    expect(body.http_status).toBe(status);
-    expect(Object.keys(ERROR_CODES)).toContain(body.error_code);
-    expect(body.error_message).toEqual(expect.any(String));
-    expect(body.error_message).not.toMatch(
-      /node_modules|\.[jt]s:\d+|\n +at |sqlite/i,
+    must(
+      [401, 402, 404, 406, 409].includes(status),
+      'a documented status',
+      text,
+    );
+    must(body.http_status === status, `with http_status ${status}`, text);
+    must(
+      Object.hasOwn(ERROR_CODES, body.error_code),
+      'a documented code',
+      text,
+    );
+    must(
+      typeof body.error_message === 'string' &&
+        !/node_modules|\.[jt]s:\d+|\n +at |sqlite/i.test(body.error_message),
+      'a message for the caller',
+      text,
     );
   }
   return body;
@@ -241,7 +271,7 @@ const request: fc.Arbitrary<Request> = fc
   })
   .map((one) => ({
     ...one,
-    headers: one.headers as Record<string, string>,
+    headers: one.headers,
     // GET with a body: some clients do that.
     body: one.method === 'HEAD' ? undefined : one.body,
   }));
@@ -284,7 +314,11 @@ it(
           );
         },
       ),
-      { numRuns: Math.ceil((RUNS * 0.6) / AT_ONCE), endOnFailure: true },
+      {
+        numRuns: Math.ceil((RUNS * 0.8) / AT_ONCE),
+        endOnFailure: true,
+        ...SEED,
+      },
     );
   },
   TIMEOUT_MS,
@@ -325,25 +359,28 @@ it(
           const whole = Buffer.concat([Buffer.from(head, 'latin1'), content]);
           const position = at % (whole.length + 1);
           // Some bytes are replaced by others.
-          const answer = await sendBytes(
-            Buffer.concat([
-              whole.subarray(0, position),
-              junk,
-              whole.subarray(position + cut),
-            ]),
-          );
+          const asked = Buffer.concat([
+            whole.subarray(0, position),
+            junk,
+            whole.subarray(position + cut),
+          ]);
+          const answer = await sendBytes(asked);
           if (answer === '') return;
           const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1]);
           expect(status).toBeGreaterThanOrEqual(200);
           expect(status).toBeLessThan(500);
-          if (!/^content-type: text\/html/im.test(answer))
-            expect(answer).toMatch(
-              /"request_id":"[0-9a-f]{32}"|^content-length: 0|^transfer-encoding: chunked/im,
-            );
+          const isHead = /^[\r\n]*HEAD /.test(asked.toString('latin1'));
+          const isPage = /^content-type: text\/html/im.test(answer);
+          // Bytes after a request that are none break a list off.
+          const isBrokenOff =
+            /^transfer-encoding: chunked/im.test(answer) &&
+            !answer.endsWith('\r\n0\r\n\r\n');
+          if (!isHead && !isPage && !isBrokenOff)
+            expect(answer).toMatch(/"request_id":"[0-9a-f]{32}"/);
           expect(answer).not.toMatch(/node_modules|\n +at /);
         },
       ),
-      { numRuns: Math.ceil(RUNS * 0.1), endOnFailure: true },
+      { numRuns: Math.ceil(RUNS * 0.1), endOnFailure: true, ...SEED },
     );
   },
   TIMEOUT_MS,
@@ -472,7 +509,7 @@ it(
                   ...NOTHING,
                   ...fields,
                   factors: [null],
-                } as Model);
+                });
             } else if (op === 'update') {
               expect((await ask('PUT', at, fields)).status).toBe(ifKnown);
               // In a form, an empty value means "unchanged".
@@ -492,8 +529,9 @@ it(
                 kind: 'totp',
                 ...fields,
               });
-              expect(status).toBe(known ? 201 : 404);
-              known?.factors.push((fields as { name: string | null }).name);
+              const isFull = (known?.factors.length ?? 0) >= 10;
+              expect(status).toBe(known ? (isFull ? 409 : 201) : 404);
+              if (!isFull) known?.factors.push(fields.name);
             } else expect((await ask('GET', at)).status).toBe(ifKnown);
           }
           const { data } = await ask('GET', 'users/');
@@ -521,7 +559,7 @@ it(
           }
         },
       ),
-      { numRuns: Math.ceil((RUNS * 0.3) / 17), endOnFailure: true },
+      { numRuns: Math.ceil((RUNS * 0.1) / 20), endOnFailure: true, ...SEED },
     );
   },
   TIMEOUT_MS,

@@ -1,47 +1,28 @@
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import {
+  INSTALLED_PROGRAM as PROGRAM,
+  installWithout,
+} from '../helpers/installed.js';
 import { hasNodeSqlite } from '../../lib/server/store/sqlite-driver.js';
 
 let folder: string;
 beforeEach(() => {
-  if (!existsSync('dist/index.js'))
-    throw new Error('Run `npm run build` first');
   folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** The built package in a `node_modules` of its own, with all that is installed here but one package. */
-function install(without: string): void {
-  const modules = join(folder, 'node_modules');
-  mkdirSync(modules);
-  const link = (name: string) => {
-    if (name !== without)
-      symlinkSync(resolve('node_modules', name), join(modules, name));
-  };
-  for (const name of readdirSync('node_modules')) {
-    if (name.startsWith('.')) continue;
-    if (!name.startsWith('@')) link(name);
-    else {
-      mkdirSync(join(modules, name));
-      for (const inner of readdirSync(join('node_modules', name)))
-        link(`${name}/${inner}`);
-    }
-  }
-  cpSync('dist', join(modules, 'nestjs-gauthify/dist'), { recursive: true });
-  cpSync('package.json', join(modules, 'nestjs-gauthify/package.json'));
-}
+const install = (without: string) => installWithout(folder, without);
 
 function run(file: string) {
   const { stdout, stderr, status } = spawnSync(process.execPath, [file], {
@@ -53,8 +34,6 @@ function run(file: string) {
   });
   return { stdout, stderr, status };
 }
-
-const PROGRAM = 'node_modules/nestjs-gauthify/dist/server/cli/main.js';
 
 /** As `npm install` takes them: Nest's adapter must be of the major version of Nest. */
 const OPTIONAL = `kysely@0.28 ${hasNodeSqlite() ? '' : 'better-sqlite3@12 '}otpauth qrcode nodemailer @nestjs/platform-fastify@12`;

@@ -51,12 +51,12 @@ function returnsRows(sql: string): boolean {
  * By `getBuiltinModule`: Node 20 and bundlers do not know the module.
  */
 function loadQuietly(): NodeSqlite {
-  const { emitWarning } = process;
+  const emitWarning: unknown = Reflect.get(process, 'emitWarning');
   process.emitWarning = () => undefined;
   try {
     return (process as unknown as Builtins).getBuiltinModule('node:sqlite');
   } finally {
-    process.emitWarning = emitWarning;
+    Reflect.set(process, 'emitWarning', emitWarning);
   }
 }
 
