@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,11 @@ it('the program states the cause if an installed package does not load', () => {
 
 // Node 22.13 and newer contain SQLite: test/package/node-24 starts without better-sqlite3.
 const onNode20 = hasNodeSqlite() ? it.skip : it;
+if (hasNodeSqlite())
+  writeSync(
+    2,
+    'SKIPPED: no message names better-sqlite3: this Node contains SQLite.\n',
+  );
 
 onNode20(
   'the program names better-sqlite3 where it is missing, and leaves no file',
