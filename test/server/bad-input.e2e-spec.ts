@@ -49,6 +49,11 @@ const BAD_USERS: [string, Record<string, unknown>, string][] = [
   ['a line feed', { ...USER, display_name: 'a\nb' }, 'control characters'],
   ['a NUL', { ...USER, unique_id: 'bad\u0000' }, 'control characters'],
   ['a lone surrogate', { ...USER, display_name: '\ud800' }, 'well-formed'],
+  [
+    'an e-mail address with a lone surrogate',
+    { ...USER, email: '\ud800@example.com' },
+    'email must be an e-mail address',
+  ],
   ['no e-mail address', { ...USER, email: 'nobody' }, 'email must be'],
   [
     'two e-mail addresses',

@@ -78,6 +78,11 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
     /Encryption key in gauthify\.sqlite\.key: back it up, apart from the database/,
   );
 
+  // Which driver it uses: Node 20 contains no SQLite.
+  expect(first.output).toMatch(
+    /^Database gauthify\.sqlite \((better-sqlite3|node:sqlite)\); e-mail by outbox/m,
+  );
+
   const second = await run({}, /API keys exist .*\n/);
   expect(second.output).not.toContain(key);
   expect(second.output).toMatch(
@@ -185,7 +190,7 @@ it.each([
   ],
   [
     { DATABASE_URL: 'sqlite:no/such/folder.sqlite' },
-    /^gauthify-server: DATABASE_URL [^\n]+\n$/,
+    /^gauthify-server: DATABASE_URL: [^\n]+\n$/,
   ],
 ])(
   'says in one sentence what is wrong with %j',

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import {
-  IsEmail,
+  isEmail,
   IsOptional,
   Matches,
   registerDecorator,
@@ -14,7 +14,20 @@ import { toE164 } from './phone-number.js';
 export function IsOptionalEmail(): PropertyDecorator {
   return applyDecorators(
     IsOptional(),
-    IsEmail(undefined, { message: '$property must be an e-mail address' }),
+    (target: object, property: string | symbol) =>
+      registerDecorator({
+        name: 'isEmail',
+        target: target.constructor,
+        propertyName: String(property),
+        options: { message: '$property must be an e-mail address' },
+        validator: {
+          validate: (value: unknown) =>
+            typeof value === 'string' &&
+            // `isEmail` throws otherwise.
+            !/\p{Surrogate}/u.test(value) &&
+            isEmail(value),
+        },
+      }),
     // A line break would begin a new header in a message that is built by hand.
     Matches(/^\P{Cc}*$/u, {
       message: '$property must not contain control characters',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { namingVariables, unknownVariables } from '../settings/environment.js';
+import type { Database } from '../store/database.js';
 import { missingPackage } from './missing-package.js';
 
 const USAGE = `Usage: gauthify-server [--help] [--version]
@@ -39,6 +40,7 @@ async function serve(): Promise<void> {
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
+  const { DATABASE } = await import('../store/database.js');
   const { keyFileOf } = await import('../store/key-file.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
@@ -63,7 +65,7 @@ async function serve(): Promise<void> {
   const firstKey = await apiKeys.createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
   print(
-    `Database ${options.database}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
+    `Database ${app.get<Database>(DATABASE).description}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
   );
   const keyFile = options.encryptionKeys?.length
     ? undefined

@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module';
+import { hasNodeSqlite } from '../store/sqlite-driver.js';
 
 /** Optional peers that the server needs and the client does not, with the arguments of `npm install`. */
 const OPTIONAL: Readonly<Record<string, string>> = {
   kysely: 'kysely@0.28',
-  'better-sqlite3': 'better-sqlite3@12',
+  ...(hasNodeSqlite() ? {} : { 'better-sqlite3': 'better-sqlite3@12' }),
   otpauth: 'otpauth',
   qrcode: 'qrcode',
   nodemailer: 'nodemailer',

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
+import { ServerError } from '../../contract/errors/server.error.js';
 import { DATABASE, type Database } from '../store/database.js';
 import type { Check, CheckOutcome, Settled } from './check.js';
 import { CheckDecision, KeyTaken } from './check-decision.js';
@@ -56,7 +57,9 @@ export class CheckService {
       settle(batch!, settled);
       this.refuseAlike(batch!, settled);
     } catch (error) {
-      await this.runEach(batch ?? this.take(), error);
+      const isUnavailable = error instanceof ServerError;
+      batch ??= isUnavailable ? this.waiting.splice(0) : this.take();
+      await this.runEach(batch, error);
     } finally {
       this.running -= 1;
       if (this.waiting.length > 0) void this.run();
@@ -99,12 +102,18 @@ export class CheckService {
     });
   }
 
-  /** After a failure of the whole batch: each alone, so that nobody pays for another's row. */
+  /**
+   * After a failure of the whole batch: each alone, so that nobody pays for another's row.
+   * Not after a ServerError: the database as a whole was not available.
+   */
   private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
+    const isFinal =
+      failure instanceof ServerError ||
+      (batch.length === 1 && !(failure instanceof KeyTaken));
     for (const waiting of batch) {
-      if (batch.length === 1 && !(failure instanceof KeyTaken)) {
+      if (isFinal) {
         waiting.reject(failure);
-        return;
+        continue;
       }
       try {
         settle(

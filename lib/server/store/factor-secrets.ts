@@ -5,8 +5,11 @@ import type { FactorKind, FactorRow, UserRow } from './schema.js';
 /** Whose factor it is, by the names that a site knows. */
 export type Owner = Pick<UserRow, 'realm' | 'unique_id'>;
 
-/** Marks seals that are bound to the user's `unique_id`; older ones are bound to the row. */
-const CURRENT = '2.';
+/**
+ * Marks seals that are bound to the user's `unique_id`; older ones are bound to the
+ * row, and begin with the id of a key, which contains no colon.
+ */
+export const CURRENT = '2:';
 
 /**
  * Seals and opens the secrets of factors. A secret is bound to its realm,

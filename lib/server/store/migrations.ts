@@ -119,11 +119,14 @@ export const MIGRATIONS: Record<string, Migration> = {
             column.notNull().defaultTo(''),
           )
           .execute();
-      // Any value that differs between users will do. Existing tokens, which live
-      // for minutes, become invalid.
+      // Any value that differs between users will do. Existing tokens stay valid.
       await (db as Kysely<Pick<Schema, 'users'>>)
         .updateTable('users')
         .set((eb) => ({ epoch: eb.ref('id') }))
+        .execute();
+      await (db as Kysely<Pick<Schema, 'tokens'>>)
+        .updateTable('tokens')
+        .set((eb) => ({ epoch: eb.ref('user_id') }))
         .execute();
     },
   },

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import type { SqliteDriver } from './sqlite-driver.js';
 
 /** The part of `node:sqlite` that is used here: its types are newer than Node 20. */
@@ -20,10 +19,7 @@ interface NodeSqlite {
 export const NODE_SQLITE: SqliteDriver = {
   name: 'node:sqlite',
   open(file, readOnly) {
-    // Bundlers and Node 20 do not know the module: it must not be imported statically.
-    const { DatabaseSync } = createRequire(import.meta.url)(
-      'node:sqlite',
-    ) as NodeSqlite;
+    const { DatabaseSync } = loadQuietly();
     const database = new DatabaseSync(file, { readOnly });
     return {
       prepare(sql) {
@@ -47,4 +43,23 @@ export const NODE_SQLITE: SqliteDriver = {
 /** Node 22.13 cannot tell. No text of ours contains these words in quotes. */
 function returnsRows(sql: string): boolean {
   return /^\s*(select|with|pragma)\b/i.test(sql) || /\breturning\b/i.test(sql);
+}
+
+/**
+ * Loads the module without the ExperimentalWarning that Node 22 to 24.14 print.
+ *
+ * By `getBuiltinModule`: Node 20 and bundlers do not know the module.
+ */
+function loadQuietly(): NodeSqlite {
+  const emitWarning: unknown = Reflect.get(process, 'emitWarning');
+  process.emitWarning = () => undefined;
+  try {
+    return (process as unknown as Builtins).getBuiltinModule('node:sqlite');
+  } finally {
+    Reflect.set(process, 'emitWarning', emitWarning);
+  }
+}
+
+interface Builtins {
+  getBuiltinModule(name: 'node:sqlite'): NodeSqlite;
 }

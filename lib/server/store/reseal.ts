@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
-import type { FactorSecrets } from './factor-secrets.js';
+import { CURRENT, type FactorSecrets } from './factor-secrets.js';
 import type { Keyring } from './keyring.js';
 import type { SealRow } from './schema.js';
 import { apiKeyHashes, tokenHashes } from './stored-hashes.js';
@@ -77,7 +77,7 @@ async function hasNewSeals(db: Queries): Promise<boolean> {
   const factor = await db
     .selectFrom('factors')
     .select('id')
-    .where('secret', 'like', '2.%')
+    .where('secret', 'like', `${CURRENT}%`)
     .limit(1)
     .executeTakeFirst();
   return factor !== undefined;
@@ -93,7 +93,7 @@ async function resealFactors(
       .innerJoin('users', 'users.id', 'factors.user_id')
       .select(['factors.id', 'user_id', 'kind', 'secret', 'realm', 'unique_id'])
       .where('kind', '!=', 'recovery')
-      .where('secret', 'not like', '2.%')
+      .where('secret', 'not like', `${CURRENT}%`)
       .limit(ROWS_AT_ONCE)
       .execute();
     for (const factor of factors)

@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, openSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Kysely, SqliteDialect } from 'kysely';
 import { ServerError } from '../../contract/errors/server.error.js';
@@ -26,6 +26,8 @@ const MAX_UNITS = 64;
 const sync = promisify(fdatasync);
 
 interface Job {
+  /** When to give up waiting for another process; compares to `performance.now()`. */
+  deadline: number;
   work: (unit: Unit) => Promise<unknown>;
   resolve: (result: unknown) => void;
   reject: (error: unknown) => void;
@@ -44,7 +46,8 @@ export class SqliteDatabase implements Database {
   readonly read: Queries;
   private readonly unitOfWork: Unit;
   private waiting: Job[] = [];
-  private isRunning = false;
+  /** Resolves once no unit waits or runs. */
+  private running: Promise<void> | undefined;
   private idle: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -81,78 +84,94 @@ export class SqliteDatabase implements Database {
   ): Promise<SqliteDatabase> {
     const driver = await loadSqliteDriver();
     const writer = openWriter(driver, file);
+    const description = `${file} (${driver.name})`;
+    let reader = writer;
     try {
       // All migrations or none, in one process at a time; Kysely ensures neither for SQLite.
       writer.exec('begin immediate');
       await migrate(queriesOn(writer));
       writer.exec('commit');
+      writer.exec('pragma busy_timeout = 0');
+      if (file === ':memory:')
+        return new SqliteDatabase(description, writer, writer, undefined);
+      reader = new PreparingConnection(driver.open(absolute(file), true));
+      reader.exec('pragma busy_timeout = 100');
+      const log = openLog(file, writer);
+      return new SqliteDatabase(description, writer, reader, log);
     } catch (error) {
+      if (reader !== writer) reader.close();
       writer.close();
       throw new StartError(
-        `The database ${file} could not be migrated: ${describe(error)}`,
+        `The database ${file} could not be migrated: ${describe(error)}${isDamaged(error) ? DAMAGED : ''}`,
         { cause: error },
       );
     }
-    writer.exec('pragma busy_timeout = 0');
-    const description = `${file} (${driver.name})`;
-    if (file === ':memory:')
-      return new SqliteDatabase(description, writer, writer, undefined);
-    const reader = new PreparingConnection(driver.open(file, true));
-    reader.exec('pragma busy_timeout = 100');
-    return new SqliteDatabase(
-      description,
-      writer,
-      reader,
-      openLog(file, writer),
-    );
   }
 
   unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       this.waiting.push({
+        deadline: performance.now() + LOCK_WAIT_MS,
         work,
         resolve: resolve as (result: unknown) => void,
         reject,
       });
-      if (this.isRunning) return;
-      this.isRunning = true;
-      // Not at once: the requests that arrived with this one share its commit.
-      setImmediate(() => void this.runAll());
+      this.running ??= this.runAll();
     });
   }
 
+  /** After the units that wait. */
   async close(): Promise<void> {
-    while (this.isRunning)
-      await new Promise((resolve) => setImmediate(resolve));
+    await this.running;
     if (this.log !== undefined) closeSync(this.log);
     if (this.reader !== this.writer) this.reader.close();
     this.writer.close();
   }
 
   private async runAll(): Promise<void> {
+    // Not at once: the requests that arrived with the first one share its commit.
+    await nextTurn();
     while (this.waiting.length > 0) {
-      const jobs = this.waiting.splice(0, MAX_UNITS);
-      let settle!: () => void;
-      this.idle = new Promise((resolve) => (settle = resolve));
-      try {
-        const settleJobs = await this.runTogether(jobs);
-        // A database in memory may be read from here on.
-        settle();
-        if (this.log !== undefined) await sync(this.log);
-        settleJobs();
-      } catch (error) {
-        settle();
-        for (const { reject } of jobs) reject(unavailable(error));
-      }
+      if (await this.begin())
+        await this.runBatch(this.waiting.splice(0, MAX_UNITS));
       // Reads of a database in memory take their turn between two transactions.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
-    this.isRunning = false;
+    this.running = undefined;
+  }
+
+  private async runBatch(jobs: Job[]): Promise<void> {
+    let settle!: () => void;
+    this.idle = new Promise((resolve) => (settle = resolve));
+    try {
+      const tellAll = await this.runTogether(jobs);
+      // A database in memory may be read from here on.
+      settle();
+      await this.synchronize();
+      tellAll();
+    } catch (error) {
+      settle();
+      for (const { reject } of jobs) reject(error);
+    }
+  }
+
+  /** Makes the last commit durable. */
+  private async synchronize(): Promise<void> {
+    if (this.log === undefined) return;
+    try {
+      await sync(this.log);
+    } catch (error) {
+      // The commit stands, but may be lost in a power cut. It must not be tried
+      // again: its codes are used.
+      throw new ServerError('The database could not be written to the disk', {
+        errorCode: '500',
+        cause: error,
+      });
+    }
   }
 
   /** @returns a function that tells the callers, once the commit is durable */
   private async runTogether(jobs: Job[]): Promise<() => void> {
-    await this.begin();
     const settled: (() => void)[] = [];
     try {
       // A unit that is alone is undone with its transaction.
@@ -178,17 +197,24 @@ export class SqliteDatabase implements Database {
     };
   }
 
-  /** Waits for another process without stopping this one. */
-  private async begin(): Promise<void> {
-    const until = performance.now() + LOCK_WAIT_MS;
-    for (;;)
-      try {
-        this.writer.run('begin immediate');
-        return;
-      } catch (error) {
-        if (!isBusy(error) || performance.now() >= until) throw error;
-        await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-      }
+  /**
+   * Begins a transaction, or waits for another process without stopping this one.
+   *
+   * @returns `false` if it did not begin; units that waited too long are rejected
+   */
+  private async begin(): Promise<boolean> {
+    try {
+      this.writer.run('begin immediate');
+      return true;
+    } catch (error) {
+      const now = performance.now();
+      const isOver = ({ deadline }: Job) => !isBusy(error) || now >= deadline;
+      const over = this.waiting.filter(isOver);
+      this.waiting = this.waiting.filter((job) => !isOver(job));
+      for (const { reject } of over) reject(unavailable(error));
+      await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+      return false;
+    }
   }
 
   /** @returns `false` if SQLite has undone the whole transaction by itself: after a full disk, for example */
@@ -210,6 +236,8 @@ export class SqliteDatabase implements Database {
     }
   }
 }
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Prepares each statement once. */
 class PreparingConnection implements SqliteConnection {
@@ -282,7 +310,7 @@ function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
   try {
     // Readable by its owner alone; SQLite gives its journals the same mode.
     if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
-    connection = driver.open(file, false);
+    connection = driver.open(absolute(file), false);
     connection.exec(`pragma busy_timeout = ${START_BUSY_TIMEOUT_MS}`);
     // With WAL, a writer does not block readers.
     connection.exec('pragma journal_mode = WAL');
@@ -295,10 +323,18 @@ function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
   } catch (error) {
     connection?.close();
     throw new StartError(
-      `Option database: ${file} could not be opened: ${describe(error)}; give a file that this user may write, in a folder that exists`,
+      `Option database: ${file} could not be opened: ${describe(error)}${isDamaged(error) ? DAMAGED : '; give a file that this user may write, in a folder that exists'}`,
       { cause: error },
     );
   }
+}
+
+/**
+ * The path that SQLite uses: its log is beside the file that a link leads to. A
+ * relative name that starts with `file:` would be a URI for node:sqlite.
+ */
+function absolute(file: string): string {
+  return file === ':memory:' ? file : realpathSync(file);
 }
 
 /** Takes over the synchronization of the write-ahead log from SQLite, if there is one. */
@@ -310,12 +346,12 @@ function openLog(
     journal_mode: string;
   }[];
   if (mode?.journal_mode !== 'wal') return undefined;
-  const log = openSync(`${file}-wal`, 'r+');
+  const log = openSync(`${absolute(file)}-wal`, 'r+');
   writer.exec('pragma synchronous = NORMAL');
   return log;
 }
 
-/** The error of a unit whose transaction failed as a whole. */
+/** The error of a unit that could not begin. */
 function unavailable(error: unknown): unknown {
   return isBusy(error)
     ? new ServerError(
@@ -325,16 +361,24 @@ function unavailable(error: unknown): unknown {
     : error;
 }
 
+const DAMAGED =
+  '; it is damaged, or no SQLite database: restore it from a backup, together with the files of the same name that end in -wal and .key';
+
+const isBusy = (error: unknown) => hasCode(error, 'SQLITE_BUSY', 5);
+
+const isDamaged = (error: unknown) =>
+  hasCode(error, 'SQLITE_NOTADB', 26) || hasCode(error, 'SQLITE_CORRUPT', 11);
+
 /** better-sqlite3 gives the code by name, node:sqlite by number. */
-function isBusy(error: unknown): boolean {
+function hasCode(error: unknown, name: string, number: number): boolean {
   const { code, errcode } = (error ?? {}) as {
     code?: unknown;
     errcode?: unknown;
   };
   return (
-    (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) ||
+    (typeof code === 'string' && code.startsWith(name)) ||
     // The lowest byte of an extended result code is the primary one [sqlite.org/rescode.html].
-    (typeof errcode === 'number' && (errcode & 0xff) === 5)
+    (typeof errcode === 'number' && (errcode & 0xff) === number)
   );
 }
 

@@ -24,27 +24,27 @@ export interface SqliteDriver {
 }
 
 /**
- * The driver to use: `node:sqlite` where Node has it (22.13 and newer),
- * better-sqlite3 elsewhere. Loaded here, so that only the driver in use has to
- * be installed.
+ * The driver to use: better-sqlite3 if it is installed and its binary fits, else
+ * `node:sqlite`, which Node contains from 22.13 on. Loaded here, so that only the
+ * driver in use has to be there. Both write the same files.
  *
- * @throws StartError if neither works
+ * @throws StartError if there is neither
  */
 export async function loadSqliteDriver(): Promise<SqliteDriver> {
-  if (hasNodeSqlite()) return (await import('./node-sqlite.js')).NODE_SQLITE;
   try {
     return (await import('./better-sqlite3.js')).loadBetterSqlite3();
   } catch (error) {
+    if (hasNodeSqlite()) return (await import('./node-sqlite.js')).NODE_SQLITE;
     if (error instanceof StartError) throw error;
     throw new StartError(
-      `A SQLite database needs Node 22.13 or newer, which contains SQLite, or the package better-sqlite3; this is Node ${process.version}: run npm install better-sqlite3`,
+      `SQLite needs the package better-sqlite3 on Node ${process.version}: run npm install better-sqlite3@12, or use Node 22.13 or newer, which contains SQLite`,
       { cause: error },
     );
   }
 }
 
 /** Node 22.5 to 22.12 have the module only behind a flag. */
-function hasNodeSqlite(): boolean {
+export function hasNodeSqlite(): boolean {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   return major > 22 || (major === 22 && minor >= 13);
 }
