@@ -11,7 +11,7 @@ process.once(
     const run = `${process.pid}-${Date.now()}`;
     const began = performance.now();
     let last;
-    const instances = urls.map((url, i) =>
+    const instances = urls.map((url) =>
       autocannon({
         url,
         connections: inFlight / urls.length,
