@@ -18,6 +18,18 @@ import { notUtf8, readParams } from './read-params.js';
 /** More than the UTF-16 code units of 255 characters, the longest `unique_id`. */
 const LONGEST_ID = 512;
 
+/**
+ * What may follow an id in the path of a call that is not in the contract. The
+ * published clients do not percent-encode ids, so an id that ends like this must be.
+ */
+const BELOW_USER: Readonly<Record<string, RegExp>> = {
+  GET: /\/factors$/,
+  HEAD: /\/factors$/,
+  POST: /\/(?:factors|recovery_codes|unlock)$/,
+  PUT: /\/factors\/[^/]+$/,
+  DELETE: /\/factors\/[^/]+$/,
+};
+
 const KNOWN_METHODS = [
   'GET',
   'HEAD',
@@ -136,12 +148,13 @@ export class V1Compatibility implements OnModuleInit {
         ? `${known.replaceAll('%', '%25')}${query}`
         : `${known}${query}`;
     }
-    const raw = path.slice(users.length);
-    const id = decode(raw);
-    if (id === undefined) request.gauthifyIdProblem = notUtf8('unique_id');
-    // No user has a longer id, and routers are slow with a long one.
-    const known = (id ?? raw).slice(0, LONGEST_ID).toWellFormed();
-    return `${users}${encodeURIComponent(known)}${query}`;
+    const [raw, ...below] = splitUserPath(
+      request.method ?? '',
+      path.slice(users.length),
+    );
+    if (decode(raw) === undefined)
+      request.gauthifyIdProblem = notUtf8('unique_id');
+    return `${users}${[raw, ...below].map(encodeOnce).join('/')}${query}`;
   }
 
   private readonly middleware = (
@@ -204,6 +217,24 @@ function answerExpectations(
     else if (others.length === 0) response.writeHead(417).end();
     else for (const other of others) other.call(server, request, response);
   });
+}
+
+/** `jane/factors/1` into the id and what follows it: `['jane', 'factors', '1']`. */
+function splitUserPath(
+  method: string,
+  path: string,
+): [id: string, ...below: string[]] {
+  const start = BELOW_USER[method]?.exec(path)?.index ?? 0;
+  return start === 0
+    ? [path]
+    : [path.slice(0, start), ...path.slice(start + 1).split('/')];
+}
+
+/** Percent-encodes a parameter that may be encoded already. */
+function encodeOnce(raw: string): string {
+  // No parameter is longer, and routers are slow with a long one.
+  const known = (decode(raw) ?? raw).slice(0, LONGEST_ID);
+  return encodeURIComponent(known.toWellFormed());
 }
 
 function decode(path: string): string | undefined {
