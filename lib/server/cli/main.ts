@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { namingVariables, unknownVariables } from '../settings/environment.js';
+import type { Database } from '../store/database.js';
 import { missingPackage } from './missing-package.js';
 
 const USAGE = `Usage: gauthify-server [--help] [--version]
@@ -11,7 +12,7 @@ A self-hosted GAuthify v1 server. Environment variables configure it:
 
   HOST, PORT                 where it listens (127.0.0.1, 4000)
   PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
-  DATABASE_URL               sqlite:<file> or sqlite::memory: (sqlite:gauthify.sqlite)
+  DATABASE_URL               sqlite:<file>, sqlite::memory: or postgres://… (sqlite:gauthify.sqlite)
   GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
   GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the database)
   GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
@@ -40,6 +41,7 @@ async function serve(): Promise<void> {
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
   const { keyFileOf } = await import('../store/key-file.js');
+  const { DATABASE } = await import('../store/database.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
   const { host, port, ...options } = optionsFromEnvironment(process.env);
@@ -63,7 +65,7 @@ async function serve(): Promise<void> {
   const firstKey = await apiKeys.createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
   print(
-    `Database ${options.database}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
+    `Database ${app.get<Database>(DATABASE).description}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
   );
   const keyFile = options.encryptionKeys?.length
     ? undefined
