@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
+import { ServerError } from '../../contract/errors/server.error.js';
 import { DATABASE, type Database } from '../store/database.js';
 import {
   type Check,
@@ -106,22 +107,27 @@ export class CheckService {
 
   /** After a failure of the whole batch: each alone, so that nobody pays for another's row. */
   private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
-    for (const waiting of batch) {
-      if (batch.length === 1 && !(failure instanceof KeyTaken)) {
-        waiting.reject(failure);
-        return;
-      }
-      try {
-        settle(
-          [waiting],
-          await this.database.unit((unit) =>
-            this.decision.decide(unit, [waiting.check]),
-          ),
-        );
-      } catch (error) {
-        waiting.reject(error);
-      }
+    const isRepeated =
+      failure instanceof KeyTaken ||
+      // A database that could not be reached is not to blame on a row.
+      (batch.length > 1 && !(failure instanceof ServerError));
+    if (!isRepeated) {
+      for (const { reject } of batch) reject(failure);
+      return;
     }
+    // At the same time: one may wait for a lock.
+    await Promise.all(
+      batch.map(async (waiting) => {
+        try {
+          const settled = await this.database.unit((unit) =>
+            this.decision.decide(unit, [waiting.check]),
+          );
+          settle([waiting], settled);
+        } catch (error) {
+          waiting.reject(error);
+        }
+      }),
+    );
   }
 }
 
