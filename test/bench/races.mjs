@@ -5,8 +5,9 @@
  *
  * Run by `npm run prove:races`, after a build. `PROVE_ROUNDS`: rounds of each kind
  * of code (1,000). `PROVE_KILLS`: rounds of each kind in which a process is killed
- * (a tenth of that). `PROVE_ONLY`: databases whose names contain it. `POSTGRES_URL`
- * names an existing PostgreSQL; without it, one is started.
+ * (a tenth of that). `PROVE_ONLY`: databases whose names contain it; `PROVE_CODE`:
+ * the kind of code that it names. `POSTGRES_URL` names an existing PostgreSQL;
+ * without it, one is started.
  *
  * Prints a table, and fails if a code was accepted twice, if without a kill it was
  * not accepted, or if a user is missing whose creation was answered.
@@ -23,6 +24,7 @@ import { Secret, TOTP } from 'otpauth';
 const ROUNDS = Number(process.env.PROVE_ROUNDS ?? 1_000);
 const KILLS = Number(process.env.PROVE_KILLS ?? Math.ceil(ROUNDS / 10));
 const ONLY = process.env.PROVE_ONLY ?? '';
+const CODE = process.env.PROVE_CODE;
 const REQUESTS = 50;
 /** Users that are created while a process is killed. */
 const CREATED = 10;
@@ -144,7 +146,7 @@ async function prove(name, database, count) {
     [race, ROUNDS, false],
     [raceAndKill, KILLS, true],
   ])
-    for (const kind of Object.keys(KINDS)) {
+    for (const kind of CODE ? [CODE] : Object.keys(KINDS)) {
       const row = {
         name,
         kind,
