@@ -1,6 +1,8 @@
 /** ESM under jest: run with `node --experimental-vm-modules`; see `npm run jest`. */
 export default {
   testEnvironment: 'node',
+  globalSetup: '<rootDir>/test/helpers/postgres-setup.mjs',
+  globalTeardown: '<rootDir>/test/helpers/postgres-teardown.mjs',
   // For what hangs; a busy machine is no failure.
   testTimeout: 30_000,
   // Half of them wait for sockets: one worker a core leaves none idle.

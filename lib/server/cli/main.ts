@@ -12,7 +12,7 @@ A self-hosted GAuthify v1 server. Environment variables configure it:
 
   HOST, PORT                 where it listens (127.0.0.1, 4000)
   PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
-  DATABASE_URL               sqlite:<file> or sqlite::memory: (sqlite:gauthify.sqlite)
+  DATABASE_URL               sqlite:<file>, sqlite::memory: or postgres://… (sqlite:gauthify.sqlite)
   GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
   GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the database)
   GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
@@ -42,6 +42,7 @@ async function serve(): Promise<void> {
     await import('../index.js');
   const { DATABASE } = await import('../store/database.js');
   const { keyFileOf } = await import('../store/key-file.js');
+  const { DATABASE } = await import('../store/database.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
   const { host, port, ...options } = optionsFromEnvironment(process.env);

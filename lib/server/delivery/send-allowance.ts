@@ -14,6 +14,8 @@ import type { Channel } from '../../contract/channel.js';
 import { mailboxOf } from './mailbox-of.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Old rows that one message deletes at most; it adds five. */
+const PURGE_ROWS = 100;
 
 /** A message that was counted; {@link SendAllowance.giveBack} undoes it. */
 export type Allowed = readonly { subject: string; number: number }[];
@@ -116,9 +118,22 @@ export class SendAllowance {
       DAY_MS,
       this.settings.security.sendWindowSeconds * 1000,
     );
+    // Not all at once: after a break there may be millions.
     await db
       .deleteFrom('sends')
-      .where('sent_at', '<=', this.now() - longest)
+      .where((eb) =>
+        eb(
+          eb.refTuple('subject', 'number'),
+          'in',
+          eb
+            .selectFrom('sends')
+            .select(['subject', 'number'])
+            .where('sent_at', '<=', this.now() - longest)
+            .orderBy('sent_at')
+            .limit(PURGE_ROWS)
+            .$asTuple('subject', 'number'),
+        ),
+      )
       .execute();
   }
 

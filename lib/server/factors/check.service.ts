@@ -107,25 +107,27 @@ export class CheckService {
    * Not after a ServerError: the database as a whole was not available.
    */
   private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
-    const isFinal =
-      failure instanceof ServerError ||
-      (batch.length === 1 && !(failure instanceof KeyTaken));
-    for (const waiting of batch) {
-      if (isFinal) {
-        waiting.reject(failure);
-        continue;
-      }
-      try {
-        settle(
-          [waiting],
-          await this.database.unit((unit) =>
-            this.decision.decide(unit, [waiting.check]),
-          ),
-        );
-      } catch (error) {
-        waiting.reject(error);
-      }
+    const isRepeated =
+      failure instanceof KeyTaken ||
+      // A database that could not be reached is not to blame on a row.
+      (batch.length > 1 && !(failure instanceof ServerError));
+    if (!isRepeated) {
+      for (const { reject } of batch) reject(failure);
+      return;
     }
+    // At the same time: one may wait for a lock.
+    await Promise.all(
+      batch.map(async (waiting) => {
+        try {
+          const settled = await this.database.unit((unit) =>
+            this.decision.decide(unit, [waiting.check]),
+          );
+          settle([waiting], settled);
+        } catch (error) {
+          waiting.reject(error);
+        }
+      }),
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { sql } from 'kysely';
 import { STANDALONE } from '../settings/mount-path.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import {
@@ -83,7 +84,10 @@ export class ApiKeysService implements OnApplicationBootstrap {
    */
   async createFirst(): Promise<string | undefined> {
     if (this.settings.apiKeys.length > 0) return undefined;
-    return await this.database.unit(async ({ db }) => {
+    return await this.database.unit(async ({ db, dialect }) => {
+      // Of instances that start at the same time, one makes a key.
+      if (dialect === 'postgres')
+        await sql`lock table api_keys in share row exclusive mode`.execute(db);
       const existing = await db
         .selectFrom('api_keys')
         .select('hash')

@@ -106,5 +106,7 @@ function stamp(timeMs: number): Stamp {
 
 function logError({ request_id }: Stamp, error: unknown): void {
   const text = error instanceof Error ? error.stack : String(error);
-  logger.error(`request_id ${request_id}: ${text}`);
+  const cause = error instanceof Error && error.cause;
+  const reason = cause instanceof Error ? `\nCaused by: ${cause.message}` : '';
+  logger.error(`request_id ${request_id}: ${text}${reason}`);
 }

@@ -1,0 +1,196 @@
+/** Two instances on one PostgreSQL decide as one. */
+import 'reflect-metadata';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { call, createUser, wrongCode } from '../helpers/api.js';
+import {
+  createPostgres,
+  describeWith,
+  encryptionKeys,
+  withClient,
+} from '../helpers/postgres.js';
+
+const postgres = await createPostgres();
+const url = postgres.url!;
+
+describeWith(postgres)('two instances on one PostgreSQL', () => {
+  let instances: GAuthifyTestServer[] = [];
+  beforeAll(async () => {
+    const keys = encryptionKeys();
+    // At once, on an empty database: both migrate.
+    instances = await Promise.all(
+      [1, 2].map(() =>
+        GAuthifyTestServer.start({
+          database: url,
+          encryptionKeys: keys,
+          security: { sentCodeTries: 1000 },
+        }),
+      ),
+    );
+  });
+  afterAll(() => Promise.all(instances.map((server) => server.close())));
+
+  const post = (
+    instance: number,
+    path: string,
+    params: Record<string, string>,
+    key?: string,
+  ) =>
+    call(instances[instance % 2]!, 'POST', path, params, {
+      headers: key === undefined ? {} : { 'idempotency-key': key },
+    });
+  const check = (instance: number, unique_id: string, auth_code: string) =>
+    post(instance, 'check/', { unique_id, auth_code });
+  const times = <T>(count: number, act: (index: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: count }, (_, index) => act(index)));
+  const contacts = {
+    email: 'jane@example.com',
+    sms_number: '9162627232',
+    voice_number: '9162627233',
+  };
+
+  const codes: Record<string, (user: any) => string | Promise<string>> = {
+    totp: ({ key }) => instances[0]!.totp(key),
+    otp: ({ otp }) => otp,
+    recovery: async ({ unique_id }) => {
+      const path = `users/${unique_id}/recovery_codes/`;
+      return (await post(0, path, {})).body.data.recovery_codes[0];
+    },
+    ...Object.fromEntries(
+      ['email', 'sms', 'voice'].map((channel) => [
+        channel,
+        async ({ unique_id }: any) => {
+          await post(0, `${channel}/`, { unique_id });
+          return instances[0]!.lastCode();
+        },
+      ]),
+    ),
+  };
+
+  it.each(Object.keys(codes))(
+    'let one of 50 simultaneous requests in with one code: %s',
+    async (method) => {
+      const user = await createUser(instances[0]!, contacts);
+      const code = await codes[method]!(user);
+      const answers = await times(50, (i) => check(i, user.unique_id, code));
+      const accepted = answers.filter(
+        ({ body }) => body.data?.authenticated === true,
+      );
+      expect(accepted.map(({ body }) => body.data.method)).toEqual([method]);
+      // The wrong ones count: after five, the others are refused.
+      const refused = answers.filter(({ status }) => status === 402);
+      const wrong = answers.filter(
+        ({ body }) => body.data?.authenticated === false,
+      );
+      expect(1 + refused.length + wrong.length).toBe(50);
+      for (const server of instances) server.advance(24 * 3600);
+    },
+  );
+
+  it('look at six of 400 simultaneous guesses at most', async () => {
+    const user = await createUser(instances[0]!);
+    const code = wrongCode(instances[0]!, user.key);
+    const answers = await times(400, (i) => check(i, user.unique_id, code));
+    const looked = answers.filter(({ status }) => status === 200);
+    // Five, and one more if the first wait of 5 s ends meanwhile.
+    expect(looked.length).toBeLessThanOrEqual(6);
+    for (const { body } of looked) expect(body.data.authenticated).toBe(false);
+    expect(answers.filter(({ status }) => status === 402)).toHaveLength(
+      400 - looked.length,
+    );
+  });
+
+  it('check the same hundred users in opposite orders, each once', async () => {
+    const users = await times(100, () => createUser(instances[0]!));
+    const inOrder = (instance: number, list: any[]) =>
+      Promise.all(
+        list.map((user) =>
+          check(instance, user.unique_id, instances[0]!.totp(user.key)),
+        ),
+      );
+    const answers = await Promise.all([
+      inOrder(0, users),
+      inOrder(1, users.toReversed()),
+    ]);
+    const accepted = answers
+      .flat()
+      .map(({ body }) => body.data)
+      .filter(({ authenticated }) => authenticated)
+      .map(({ unique_id }) => unique_id);
+    expect(accepted.sort()).toEqual(
+      users.map(({ unique_id }) => unique_id).sort(),
+    );
+  });
+
+  it('let nobody pay for a row of another', async () => {
+    const users = await times(30, () => createUser(instances[0]!));
+    const [bad, ...good] = users;
+    await withClient(url, (client) =>
+      client.query(
+        "update factors set secret = '2.tampered' from users where users.id = user_id and unique_id = $1",
+        [bad.unique_id],
+      ),
+    );
+    const codeOf = (user: any) => instances[0]!.totp(user.key);
+    const answers = await times(30, (i) =>
+      check(0, users[i].unique_id, codeOf(users[i])),
+    );
+    expect(answers[0]!.body).toMatchObject({
+      http_status: 500,
+      error_message: 'The server failed',
+    });
+    expect(answers.slice(1).map(({ body }) => body.data.authenticated)).toEqual(
+      Array(29).fill(true),
+    );
+    expect(good).toHaveLength(29);
+  });
+
+  it('do not wait for a row that another program has locked, except for that user', async () => {
+    const users = await times(20, () => createUser(instances[0]!));
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query('select from users where unique_id = $1 for update', [
+        users[0].unique_id,
+      ]);
+      const from = performance.now();
+      const answers = await times(20, (i) =>
+        check(0, users[i].unique_id, instances[0]!.totp(users[i].key)),
+      );
+      expect(performance.now() - from).toBeLessThan(5_000);
+      expect(answers.map(({ status }) => status)).toEqual([
+        500,
+        ...Array<number>(19).fill(200),
+      ]);
+      await client.query('rollback');
+    });
+  });
+
+  it('carry out requests with one Idempotency-Key once, and give all the same answer', async () => {
+    const user = await createUser(instances[0]!, contacts);
+    const { unique_id } = user;
+    const auth_code = instances[0]!.totp(user.key);
+    const sent = () =>
+      instances.reduce((sum, { outbox }) => sum + outbox.length, 0);
+    const before = sent();
+    for (const [path, params, status] of [
+      ['check/', { unique_id, auth_code }, 200],
+      ['users/', { unique_id: 'once', display_name: 'Once' }, 201],
+      ['sms/', { unique_id }, 200],
+      [`users/${unique_id}/recovery_codes/`, {}, 201],
+    ] as const) {
+      const answers = await times(20, (i) =>
+        post(i, path, { ...params }, `key of ${path}`),
+      );
+      expect(answers.map((answer) => answer.status)).toEqual(
+        Array(20).fill(status),
+      );
+      const bodies = answers.map(({ body }) => JSON.stringify(body.data));
+      // The code was right once; each instance has its own address in the links.
+      const distinct = new Set(
+        bodies.map((body) => body.replace(/127\.0\.0\.1:\d+/g, 'host')),
+      );
+      expect(distinct.size).toBe(1);
+    }
+    expect(sent()).toBe(before + 1);
+  });
+});
