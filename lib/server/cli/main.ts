@@ -40,7 +40,6 @@ async function serve(): Promise<void> {
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
-  const { DATABASE } = await import('../store/database.js');
   const { keyFileOf } = await import('../store/key-file.js');
   const { DATABASE } = await import('../store/database.js');
   for (const sentence of unknownVariables(process.env))

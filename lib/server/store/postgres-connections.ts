@@ -157,19 +157,20 @@ function isReplaceable(error: unknown): boolean {
   return code === READ_ONLY_SQL_TRANSACTION || code === FEATURE_NOT_SUPPORTED;
 }
 
+/** Object ids of types [PostgreSQL, pg_type.dat]. */
+const INT8 = 20;
+const NUMERIC = 1700;
+
 /** A pool whose broken connections do not end the process. */
 export function poolOf(config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool({
     ...config,
     // Counts and times are below 2^53; `pg` would make strings of them.
     types: {
-      getTypeParser: ((id: number, format: 'text') =>
-        id === pg.types.builtins.INT8 || id === pg.types.builtins.NUMERIC
+      getTypeParser: (id: number, format?: 'text' | 'binary') =>
+        id === INT8 || id === NUMERIC
           ? Number
-          : pg.types.getTypeParser(
-              id,
-              format,
-            )) as typeof pg.types.getTypeParser,
+          : (pg.types.getTypeParser(id, format as 'text') as unknown),
     },
   });
   // A connection that breaks while idle is removed by the pool; while in use, its
