@@ -170,7 +170,7 @@ export function poolOf(config: pg.PoolConfig): pg.Pool {
       getTypeParser: (id: number, format?: 'text' | 'binary') =>
         id === INT8 || id === NUMERIC
           ? Number
-          : (pg.types.getTypeParser(id, format as 'text') as unknown),
+          : (pg.types.getTypeParser(id, format) as unknown),
     },
   });
   // A connection that breaks while idle is removed by the pool; while in use, its
