@@ -275,6 +275,19 @@ describe('at start', () => {
   });
 });
 
+it('closes after the units that wait', async () => {
+  const db = await openDatabase(database);
+  const units = Array.from({ length: 100 }, (_, i) =>
+    db.unit(async (unit) => {
+      await unit.run('insert into sends values (?, 1, 1)', [`s${i}`]);
+      return i;
+    }),
+  );
+  await db.close();
+  expect(await Promise.all(units)).toHaveLength(100);
+  await expect(db.unit(async () => 1)).rejects.toThrow();
+});
+
 it('answers 500 where the file is damaged while it runs, and does not end', async () => {
   const one = (server = await GAuthifyTestServer.start({ database }));
   for (let i = 0; i < 30; i++) await createUser(one, { meta: '{"a":1}' });
