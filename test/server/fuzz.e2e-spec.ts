@@ -181,7 +181,7 @@ const params = fc.dictionary(
 );
 /** An object may have a `toString` of its own that is no function. */
 const toText = (it: unknown) =>
-  typeof it === 'object' ? JSON.stringify(it) : String(it);
+  typeof it === 'string' ? it : JSON.stringify(it);
 const toForm = (fields: Record<string, unknown>) =>
   Object.entries(fields)
     .map((pair) =>
