@@ -179,10 +179,13 @@ const params = fc.dictionary(
   value,
   { maxKeys: 6 },
 );
+/** An object may have a `toString` of its own that is no function. */
+const toText = (it: unknown) =>
+  typeof it === 'string' ? it : JSON.stringify(it);
 const toForm = (fields: Record<string, unknown>) =>
   Object.entries(fields)
     .map((pair) =>
-      pair.map((it) => encodeURIComponent(String(it).toWellFormed())).join('='),
+      pair.map((it) => encodeURIComponent(toText(it).toWellFormed())).join('='),
     )
     .join('&');
 const form = params.map(toForm);

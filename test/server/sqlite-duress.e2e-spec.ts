@@ -66,7 +66,7 @@ const ENVELOPE = {
 };
 
 describe('while another program holds the lock', () => {
-  it('reads are answered at once, checks get a 500 within 5 s, and all works again afterwards', async () => {
+  it('reads are answered at once, checks get a 500 after 4 s, and all works again afterwards', async () => {
     const one = (server = await GAuthifyTestServer.start({ database }));
     const users = [await createUser(one), await createUser(one)];
     (await connect()).exec('begin immediate');
@@ -95,7 +95,8 @@ describe('while another program holds the lock', () => {
       });
     }
     expect(elapsed()).toBeGreaterThan(3000);
-    expect(elapsed()).toBeLessThan(5000);
+    // 4 s, and what a busy machine adds; 8 s if one began to wait after another.
+    expect(elapsed()).toBeLessThan(6000);
     connection!.exec('rollback');
     for (const { unique_id, key } of users)
       expect(await check(one, unique_id, one.totp(key))).toMatchObject({
@@ -274,6 +275,19 @@ describe('at start', () => {
   });
 });
 
+it('closes after the units that wait', async () => {
+  const db = await openDatabase(database);
+  const units = Array.from({ length: 100 }, (_, i) =>
+    db.unit(async (unit) => {
+      await unit.run('insert into sends values (?, 1, 1)', [`s${i}`]);
+      return i;
+    }),
+  );
+  await db.close();
+  expect(await Promise.all(units)).toHaveLength(100);
+  await expect(db.unit(async () => 1)).rejects.toThrow();
+});
+
 it('answers 500 where the file is damaged while it runs, and does not end', async () => {
   const one = (server = await GAuthifyTestServer.start({ database }));
   for (let i = 0; i < 30; i++) await createUser(one, { meta: '{"a":1}' });
@@ -300,6 +314,7 @@ it('kill -9 under load: no accepted code is accepted again, and no answered user
   for (let round = 0; round < 3; round++) {
     const { one, child } = await startProgram(apiKey);
     const isAlive = { yes: true };
+    const goal = accepted.length + 60;
     const worker = async (id: number) => {
       for (let i = 0; isAlive.yes; i++) {
         const unique_id = `r${round}-w${id}-${i}`;
@@ -315,28 +330,30 @@ it('kill -9 under load: no accepted code is accepted again, and no answered user
         });
         expect(answer.body.data.authenticated).toBe(true);
         accepted.push({ unique_id, auth_code });
+        if (accepted.length < goal) continue;
+        // While the requests of the other workers are under way.
+        isAlive.yes = false;
+        child.kill('SIGKILL');
       }
     };
-    const goal = accepted.length + 60;
     const workers = Array.from({ length: 8 }, (_, id) =>
       worker(id).catch((error: unknown) => {
         if (isAlive.yes) throw error;
       }),
     );
-    const killer = (async () => {
-      while (accepted.length < goal)
-        await new Promise((done) => setImmediate(done));
-      isAlive.yes = false;
-      await kill(child);
-    })();
-    await Promise.all([killer, ...workers]);
+    await Promise.all(workers);
+    await kill(child);
   }
   const { one } = await startProgram(apiKey);
   const listed = await call(one, 'GET', 'users/');
   const there = new Set(listed.body.data.map((user: any) => user.unique_id));
   expect(users.filter((id) => !there.has(id))).toEqual([]);
-  for (const { unique_id, auth_code } of accepted)
-    expect(await check(one, unique_id, auth_code)).toMatchObject({
-      authenticated: false,
-    });
-});
+  const again = await Promise.all(
+    accepted.map(({ unique_id, auth_code }) =>
+      check(one, unique_id, auth_code),
+    ),
+  );
+  expect(again.map(({ authenticated }) => authenticated)).toEqual(
+    accepted.map(() => false),
+  );
+}, 120_000);

@@ -1,15 +1,14 @@
 import { closeSync, fdatasync, openSync, realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { Kysely, SqliteDialect } from 'kysely';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries, Unit } from './database.js';
-import type { Schema } from './schema.js';
+import { PreparingConnection, queriesOn } from './sqlite-connection.js';
+import { describe, isBusy, isDamaged } from './sqlite-errors.js';
 import {
   loadSqliteDriver,
   type SqliteConnection,
   type SqliteDriver,
-  type SqliteStatement,
 } from './sqlite-driver.js';
 
 /** How long to wait at start for another process, blocking. */
@@ -239,72 +238,6 @@ export class SqliteDatabase implements Database {
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Prepares each statement once. */
-class PreparingConnection implements SqliteConnection {
-  private readonly statements = new Map<string, SqliteStatement>();
-
-  constructor(private readonly connection: SqliteConnection) {}
-
-  prepare(sql: string): SqliteStatement {
-    let statement = this.statements.get(sql);
-    if (!statement) {
-      statement = this.connection.prepare(sql);
-      this.statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  /** Runs a statement without parameters. */
-  run(sql: string): void {
-    this.prepare(sql).run([]);
-  }
-
-  exec(sql: string): void {
-    this.connection.exec(sql);
-  }
-
-  close(): void {
-    this.connection.close();
-  }
-}
-
-/** The query builder on a connection. @param ready awaited before each statement */
-function queriesOn(
-  connection: SqliteConnection,
-  ready?: () => Promise<void>,
-): Queries {
-  const database = {
-    prepare(sql: string) {
-      const statement = connection.prepare(sql);
-      return {
-        reader: statement.reader,
-        all: (parameters: readonly unknown[]) => statement.all(parameters),
-        run: (parameters: readonly unknown[]) => ({
-          lastInsertRowid: 0,
-          ...statement.run(parameters),
-        }),
-        // `stream()` is not used.
-        iterate: (parameters: readonly unknown[]) =>
-          statement.all(parameters)[Symbol.iterator](),
-      };
-    },
-    close: () => undefined,
-  };
-  const dialect = new SqliteDialect({ database });
-  if (!ready) return new Kysely<Schema>({ dialect });
-  const createDriver = dialect.createDriver.bind(dialect);
-  dialect.createDriver = () => {
-    const driver = createDriver();
-    const acquire = driver.acquireConnection.bind(driver);
-    driver.acquireConnection = async () => {
-      await ready();
-      return await acquire();
-    };
-    return driver;
-  };
-  return new Kysely<Schema>({ dialect });
-}
-
 function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
   let connection: SqliteConnection | undefined;
   try {
@@ -363,25 +296,3 @@ function unavailable(error: unknown): unknown {
 
 const DAMAGED =
   '; it is damaged, or no SQLite database: restore it from a backup, together with the files of the same name that end in -wal and .key';
-
-const isBusy = (error: unknown) => hasCode(error, 'SQLITE_BUSY', 5);
-
-const isDamaged = (error: unknown) =>
-  hasCode(error, 'SQLITE_NOTADB', 26) || hasCode(error, 'SQLITE_CORRUPT', 11);
-
-/** better-sqlite3 gives the code by name, node:sqlite by number. */
-function hasCode(error: unknown, name: string, number: number): boolean {
-  const { code, errcode } = (error ?? {}) as {
-    code?: unknown;
-    errcode?: unknown;
-  };
-  return (
-    (typeof code === 'string' && code.startsWith(name)) ||
-    // The lowest byte of an extended result code is the primary one [sqlite.org/rescode.html].
-    (typeof errcode === 'number' && (errcode & 0xff) === number)
-  );
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
