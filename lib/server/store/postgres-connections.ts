@@ -157,19 +157,23 @@ function isReplaceable(error: unknown): boolean {
   return code === READ_ONLY_SQL_TRANSACTION || code === FEATURE_NOT_SUPPORTED;
 }
 
+const NUMBERS: readonly number[] = [
+  pg.types.builtins.INT8,
+  pg.types.builtins.NUMERIC,
+];
+
 /** A pool whose broken connections do not end the process. */
 export function poolOf(config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool({
     ...config,
     // Counts and times are below 2^53; `pg` would make strings of them.
     types: {
-      getTypeParser: ((id: number, format: 'text') =>
-        id === pg.types.builtins.INT8 || id === pg.types.builtins.NUMERIC
+      getTypeParser: ((id: number) =>
+        NUMBERS.includes(id)
           ? Number
-          : pg.types.getTypeParser(
+          : (pg.types.getTypeParser(
               id,
-              format,
-            )) as typeof pg.types.getTypeParser,
+            ) as unknown)) as typeof pg.types.getTypeParser,
     },
   });
   // A connection that breaks while idle is removed by the pool; while in use, its
