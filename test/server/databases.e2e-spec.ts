@@ -116,6 +116,22 @@ function contract(
       expect(last.status).toBeLessThan(500);
     });
 
+    it.each([
+      ['users/%00/', 404, 'user_not_found'],
+      ['users/jane/factors/%00/', 404, 'user_not_found'],
+      ['users/?after=%00', 406, 'invalid_parameter'],
+    ])(
+      'answers %s, which no user can have, with %d',
+      async (path, status, code) => {
+        const answer = await call(
+          server,
+          path.includes('factors') ? 'DELETE' : 'GET',
+          path,
+        );
+        expect([answer.status, answer.body.error_code]).toEqual([status, code]);
+      },
+    );
+
     it('pages in the order of creation, and by the bytes of unique_id', async () => {
       const ids = ['a', 'B', 'ä', 'Z-1', 'z', '_', '10', '9', 'a b', 'a-b'];
       for (const id of ids) await create(id);

@@ -13,8 +13,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { createPostgres, encryptionKeys } from '../helpers/postgres.js';
 
 const PROGRAM = resolve('dist/server/cli/main.js');
+const postgres = await createPostgres();
+if (!postgres.url)
+  process.stderr.write(`On PostgreSQL it is skipped: ${postgres.reason}\n`);
 
 let folder: string;
 const running: ChildProcess[] = [];
@@ -90,6 +94,27 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
   );
   expect((await get(second.output)).status).toBe(200);
 });
+
+(postgres.url ? it : it.skip)(
+  'starts on PostgreSQL, which needs keys, without printing its password',
+  async () => {
+    const DATABASE_URL = postgres.url!;
+    const { errors, code } = await run({ DATABASE_URL });
+    expect([errors, code]).toEqual([
+      expect.stringMatching(/GAUTHIFY_ENCRYPTION_KEYS/),
+      1,
+    ]);
+    const [{ id, key }] = encryptionKeys() as [{ id: string; key: string }];
+    const { output } = await run(
+      { DATABASE_URL, GAUTHIFY_ENCRYPTION_KEYS: `${id}:${key}` },
+      /shown only this once: (\S+)\n/,
+    );
+    const { password, host, pathname } = new URL(DATABASE_URL);
+    expect(output).toContain(`Database PostgreSQL at ${host}${pathname};`);
+    expect(output + errors).not.toContain(password);
+  },
+  60_000,
+);
 
 it('uses the keys of the environment, and creates none', async () => {
   const key = 'k'.repeat(24);

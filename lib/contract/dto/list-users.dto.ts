@@ -3,6 +3,7 @@ import {
   IsOptional,
   IsString,
   Max,
+  Matches,
   MaxLength,
   Min,
 } from 'class-validator';
@@ -36,5 +37,6 @@ export class ListUsersDto {
   @IsOptional()
   @IsString()
   @MaxLength(255)
+  @Matches(/^[^\0]*$/, { message: '$property must not contain NUL' })
   after?: string | undefined;
 }

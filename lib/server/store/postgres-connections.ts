@@ -157,9 +157,10 @@ function isReplaceable(error: unknown): boolean {
   return code === READ_ONLY_SQL_TRANSACTION || code === FEATURE_NOT_SUPPORTED;
 }
 
-/** Object ids of types [PostgreSQL, pg_type.dat]. */
-const INT8 = 20;
-const NUMERIC = 1700;
+const NUMBERS: readonly number[] = [
+  pg.types.builtins.INT8,
+  pg.types.builtins.NUMERIC,
+];
 
 /** A pool whose broken connections do not end the process. */
 export function poolOf(config: pg.PoolConfig): pg.Pool {
@@ -167,10 +168,12 @@ export function poolOf(config: pg.PoolConfig): pg.Pool {
     ...config,
     // Counts and times are below 2^53; `pg` would make strings of them.
     types: {
-      getTypeParser: (id: number, format?: 'text' | 'binary') =>
-        id === INT8 || id === NUMERIC
+      getTypeParser: ((id: number) =>
+        NUMBERS.includes(id)
           ? Number
-          : (pg.types.getTypeParser(id, format) as unknown),
+          : (pg.types.getTypeParser(
+              id,
+            ) as unknown)) as typeof pg.types.getTypeParser,
     },
   });
   // A connection that breaks while idle is removed by the pool; while in use, its

@@ -7,6 +7,7 @@ import {
 import type { ClassConstructor } from 'class-transformer';
 import { parseDto } from '../../contract/dto/parse-dto.js';
 import { wireNameOf } from '../../contract/dto/wire-name.decorator.js';
+import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { rawRequest, type RawParams } from './raw-request.js';
 
@@ -17,13 +18,22 @@ type Synonyms = Readonly<Record<string, string>>;
 export const Params = (synonyms: Synonyms = {}): ParameterDecorator =>
   readRawParams(synonyms, toDto);
 
-/** The `unique_id` in the path. @throws ParameterError if it could not be decoded */
+/**
+ * The `unique_id` in the path.
+ *
+ * @throws ParameterError if it could not be decoded
+ * @throws NotFoundError if no user can have it: PostgreSQL would refuse to look for it
+ */
 export const UniqueId = createParamDecorator(
   (_: unknown, context: ExecutionContext): string => {
     const { gauthifyIdProblem } = rawRequest(context);
     if (gauthifyIdProblem) throw gauthifyIdProblem;
-    return context.switchToHttp().getRequest<{ params: { uniqueId: string } }>()
-      .params.uniqueId;
+    const { params } = context
+      .switchToHttp()
+      .getRequest<{ params: { uniqueId: string } }>();
+    if (params.uniqueId.includes('\0'))
+      throw new NotFoundError('No such user', { errorCode: 'user_not_found' });
+    return params.uniqueId;
   },
 );
 
