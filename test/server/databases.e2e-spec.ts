@@ -230,11 +230,11 @@ function contract(
       // The first request after that deletes them, in a unit of its own.
       await post('users/jane/unlock/', {}, 'k4');
       await post('users/jane/unlock/', {});
-      const rows = await read
-        .selectFrom('idempotency')
-        .select('expires_at')
-        .execute();
-      expect(rows).toHaveLength(1);
+      const rows = () =>
+        read.selectFrom('idempotency').select('expires_at').execute();
+      // On PostgreSQL that unit may still be running.
+      while ((await rows()).length > 1);
+      expect(await rows()).toHaveLength(1);
     });
 
     it('undoes a unit that fails', async () => {
