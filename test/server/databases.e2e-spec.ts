@@ -118,7 +118,7 @@ function contract(
 
     it.each([
       ['users/%00/', 404, 'user_not_found'],
-      ['users/jane/factors/%00/', 404, 'user_not_found'],
+      ['users/jane/factors/%00/', 404, 'factor_not_found'],
       ['users/?after=%00', 406, 'invalid_parameter'],
     ])(
       'answers %s, which no user can have, with %d',
