@@ -29,6 +29,7 @@ import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
+import { NO_CODE, wrongCode } from './messages.js';
 import { PageFilter } from './page.filter.js';
 import { QrImages } from './qr-images.js';
 import { reply } from './reply.js';
@@ -39,15 +40,6 @@ import {
   type PageContext,
   tokenView,
 } from './views.js';
-
-const NO_CODE = 'Enter the 6-digit code from your authenticator app.';
-
-const WRONG_CODE =
-  'That code is wrong or has already been used. Wait for the app to show a new one, then enter it.';
-
-/** Added if the user is enrolled: the page cannot tell a sent code from a wrong one without using it up. */
-const NO_SENT_CODES =
-  'Codes sent by e-mail, SMS or phone call are not accepted here.';
 
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
@@ -246,10 +238,6 @@ export class PagesController {
   ): void {
     reply(this.adapterHost.httpAdapter, response, status, body, headers);
   }
-}
-
-function wrongCode({ enrolled }: User): string {
-  return enrolled === 1 ? `${WRONG_CODE} ${NO_SENT_CODES}` : WRONG_CODE;
 }
 
 /** Changes with the secret and the name, which are what is drawn. */

@@ -1,24 +1,16 @@
-import { closeSync, fdatasync, openSync, realpathSync } from 'node:fs';
+import { closeSync, fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries, Unit } from './database.js';
 import { PreparingConnection, queriesOn } from './sqlite-connection.js';
-import { describe, isBusy, isDamaged } from './sqlite-errors.js';
-import {
-  loadSqliteDriver,
-  type SqliteConnection,
-  type SqliteDriver,
-} from './sqlite-driver.js';
+import { describe, isBusy } from './sqlite-errors.js';
+import { loadSqliteDriver } from './sqlite-driver.js';
+import { absolute, damageHint, openLog, openWriter } from './sqlite-file.js';
 
-/** How long to wait at start for another process, blocking. */
-const START_BUSY_TIMEOUT_MS = 5_000;
 /** How long a unit waits for another process: less than a client waits for an answer. */
 const LOCK_WAIT_MS = 4_000;
 const LOCK_RETRY_MS = 10;
-const CACHE_KIB = 32_768;
-/** Pages in the log before they are copied to the file, which stops all requests for two fsyncs: 32 MB. */
-const CHECKPOINT_PAGES = 8_000;
 /** Units that share one commit at most. */
 const MAX_UNITS = 64;
 
@@ -101,7 +93,7 @@ export class SqliteDatabase implements Database {
       if (reader !== writer) reader.close();
       writer.close();
       throw new StartError(
-        `The database ${file} could not be migrated: ${describe(error)}${isDamaged(error) ? DAMAGED : ''}`,
+        `The database ${file} could not be migrated: ${describe(error)}${damageHint(error)}`,
         { cause: error },
       );
     }
@@ -238,52 +230,6 @@ export class SqliteDatabase implements Database {
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function openWriter(driver: SqliteDriver, file: string): PreparingConnection {
-  let connection: SqliteConnection | undefined;
-  try {
-    // Readable by its owner alone; SQLite gives its journals the same mode.
-    if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
-    connection = driver.open(absolute(file), false);
-    connection.exec(`pragma busy_timeout = ${START_BUSY_TIMEOUT_MS}`);
-    // With WAL, a writer does not block readers.
-    connection.exec('pragma journal_mode = WAL');
-    // A used code must still be used after a power cut; see `openLog`.
-    connection.exec('pragma synchronous = FULL');
-    connection.exec('pragma foreign_keys = ON');
-    connection.exec(`pragma cache_size = -${CACHE_KIB}`);
-    connection.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    return new PreparingConnection(connection);
-  } catch (error) {
-    connection?.close();
-    throw new StartError(
-      `Option database: ${file} could not be opened: ${describe(error)}${isDamaged(error) ? DAMAGED : '; give a file that this user may write, in a folder that exists'}`,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * The path that SQLite uses: its log is beside the file that a link leads to. A
- * relative name that starts with `file:` would be a URI for node:sqlite.
- */
-function absolute(file: string): string {
-  return file === ':memory:' ? file : realpathSync(file);
-}
-
-/** Takes over the synchronization of the write-ahead log from SQLite, if there is one. */
-function openLog(
-  file: string,
-  writer: PreparingConnection,
-): number | undefined {
-  const [mode] = writer.prepare('pragma journal_mode').all([]) as {
-    journal_mode: string;
-  }[];
-  if (mode?.journal_mode !== 'wal') return undefined;
-  const log = openSync(`${absolute(file)}-wal`, 'r+');
-  writer.exec('pragma synchronous = NORMAL');
-  return log;
-}
-
 /** The error of a unit that could not begin. */
 function unavailable(error: unknown): unknown {
   return isBusy(error)
@@ -293,6 +239,3 @@ function unavailable(error: unknown): unknown {
       )
     : error;
 }
-
-const DAMAGED =
-  '; it is damaged, or no SQLite database: restore it from a backup, together with the files of the same name that end in -wal and .key';

@@ -10,12 +10,8 @@ import { CLOCK, type Clock } from '../settings/clock.js';
 import { FactorsService, type User } from '../factors/factors.service.js';
 import type { Queries, Unit } from '../store/database.js';
 import type { UserRow } from '../store/schema.js';
+import { inRealm, listUsers } from './list-users.js';
 import type { Channel } from '../../contract/channel.js';
-
-const DEFAULT_PAGE_SIZE = 100;
-
-/** Users read and shown at a time: takes a few milliseconds, during which no other request is answered. */
-const READ_AT_ONCE = 50;
 
 /** The users of all realms. A call with a realm reaches only the users of that realm. */
 @Injectable()
@@ -54,34 +50,14 @@ export class UsersService {
     return await this.factors.createFirst(unit, row);
   }
 
-  /**
-   * Pages of users: oldest first, or by `unique_id` if `after` is given; all of
-   * them without `page`. Keyset pagination: each page starts after the last user of
-   * the page before, so that no user is missed or repeated while others are
-   * created and deleted.
-   */
+  /** Pages of users, as {@link listUsers} reads them. */
   async *list(
     db: Queries,
     realm: string,
-    { page, pageSize, after }: ListUsersDto,
+    query: ListUsersDto,
   ): AsyncGenerator<User[], void> {
-    const size = pageSize ?? DEFAULT_PAGE_SIZE;
-    const isWhole =
-      after === undefined && page === undefined && pageSize === undefined;
-    let left = isWhole ? Infinity : size;
-    let last: UserRow | undefined;
-    do {
-      const limit = Math.min(left, READ_AT_ONCE);
-      const offset = last ? 0 : ((page ?? 1) - 1) * size;
-      const users: UserRow[] =
-        after === undefined
-          ? await oldestFirst(db, realm, last, limit, offset)
-          : await byUniqueId(db, realm, last?.unique_id ?? after, limit);
-      if (users.length > 0) yield await this.factors.ofUsers(db, users);
-      if (users.length < limit) return;
-      left -= users.length;
-      last = users.at(-1);
-    } while (left > 0);
+    for await (const rows of listUsers(db, realm, query))
+      yield await this.factors.ofUsers(db, rows);
   }
 
   /** @throws NotFoundError */
@@ -222,47 +198,6 @@ function differs(before: UserRow, contacts: Partial<Contacts>): boolean {
 }
 
 type Contacts = Pick<UserRow, 'email' | 'sms_number' | 'voice_number'>;
-
-function oldestFirst(
-  db: Queries,
-  realm: string,
-  last: UserRow | undefined,
-  limit: number,
-  offset: number,
-): Promise<UserRow[]> {
-  return inRealm(db, realm)
-    .$if(last !== undefined, (query) =>
-      query.where((eb) =>
-        eb(
-          eb.refTuple('created_at', 'id'),
-          '>',
-          eb.tuple(last!.created_at, last!.id),
-        ),
-      ),
-    )
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(limit)
-    .offset(offset)
-    .execute();
-}
-
-function inRealm(db: Queries, realm: string) {
-  return db.selectFrom('users').selectAll().where('realm', '=', realm);
-}
-
-function byUniqueId(
-  db: Queries,
-  realm: string,
-  after: string,
-  limit: number,
-): Promise<UserRow[]> {
-  return inRealm(db, realm)
-    .where('unique_id', '>', after)
-    .orderBy('unique_id')
-    .limit(limit)
-    .execute();
-}
 
 function phone(number: string | null | undefined): string | null | undefined {
   return number ? toE164(number) : number;

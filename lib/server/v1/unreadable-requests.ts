@@ -119,3 +119,17 @@ function rawResponse(status: number, body: string): string {
     body,
   ].join('\r\n');
 }
+
+/** Handles `Expect` other than `100-continue` as a normal request: Node's 417 has no envelope. */
+export function answerExpectations(
+  server: Server,
+  isOurs: (url: string | undefined) => boolean,
+): void {
+  const others = server.listeners('checkExpectation');
+  server.removeAllListeners('checkExpectation');
+  server.on('checkExpectation', (request, response) => {
+    if (isOurs(request.url)) server.emit('request', request, response);
+    else if (others.length === 0) response.writeHead(417).end();
+    else for (const other of others) other.call(server, request, response);
+  });
+}

@@ -10,7 +10,10 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import { answerUnreadableRequests } from './unreadable-requests.js';
+import {
+  answerExpectations,
+  answerUnreadableRequests,
+} from './unreadable-requests.js';
 import { failure } from './envelope.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
@@ -217,20 +220,6 @@ function withoutTrailingSlashes(path: string): string {
   let end = path.length;
   while (end > 1 && path[end - 1] === '/') end -= 1;
   return path.slice(0, end);
-}
-
-/** Handles `Expect` other than `100-continue` as a normal request: Node's 417 has no envelope. */
-function answerExpectations(
-  server: Server,
-  isOurs: (url: string | undefined) => boolean,
-): void {
-  const others = server.listeners('checkExpectation');
-  server.removeAllListeners('checkExpectation');
-  server.on('checkExpectation', (request, response) => {
-    if (isOurs(request.url)) server.emit('request', request, response);
-    else if (others.length === 0) response.writeHead(417).end();
-    else for (const other of others) other.call(server, request, response);
-  });
 }
 
 /** `jane/factors/1` into the id and what follows it: `['jane', 'factors', '1']`. */
