@@ -14,6 +14,9 @@ import {
 import { ApiKeysService } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import { FactorSecrets } from '../../lib/server/store/factor-secrets.js';
+import { Keyring } from '../../lib/server/store/keyring.js';
+import { reseal } from '../../lib/server/store/reseal.js';
 import { type Answer, call, ezToken, wrongCode } from '../helpers/api.js';
 import {
   createPostgres,
@@ -235,6 +238,35 @@ function contract(
       // On PostgreSQL that unit may still be running.
       while ((await rows()).length > 1);
       expect(await rows()).toHaveLength(1);
+    });
+
+    it('renews what 0.1.0 has sealed, also twice at once', async () => {
+      const { app } = server;
+      const database = app.get<Database>(DATABASE);
+      const [keyring, secrets] = [app.get(Keyring), app.get(FactorSecrets)];
+      await database.unit(async ({ db }) => {
+        const factors = await db
+          .selectFrom('factors')
+          .innerJoin('users', 'users.id', 'user_id')
+          .select(['factors.id', 'user_id', 'kind', 'secret'])
+          .select(['realm', 'unique_id'])
+          .where('kind', '!=', 'recovery')
+          .execute();
+        for (const factor of factors) {
+          const place = `users\n${factor.user_id}\n${factor.kind}_secret`;
+          const secret = keyring.seal(secrets.open(factor, factor), place);
+          await db
+            .updateTable('factors')
+            .set({ secret })
+            .where('id', '=', factor.id)
+            .execute();
+        }
+        await db.deleteFrom('seals').execute();
+      });
+      const params = { unique_id: 'jane', auth_code: server.totp(jane.key) };
+      expect((await post('check/', params)).status).toBe(500);
+      await Promise.all([1, 2].map(() => reseal(database, keyring, secrets)));
+      expect(await check(params.auth_code)).toEqual(accepted('totp'));
     });
 
     it('undoes a unit that fails', async () => {
