@@ -58,3 +58,10 @@ export function checkEncryptionKeys(
   if (new Set(keys.map(({ id }) => id)).size !== keys.length)
     throw new StartError(`${source} has two keys with the same id`);
 }
+
+/** With PostgreSQL no key file is made: it would have to be beside each instance. */
+export function encryptionKeysMissing(): StartError {
+  return new StartError(
+    'Option encryptionKeys is missing: with PostgreSQL, all instances need the same keys, and no key file is made. Make one with: echo "k1:$(openssl rand -base64 32)"',
+  );
+}

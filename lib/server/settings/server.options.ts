@@ -1,16 +1,17 @@
-import { type Channel, CHANNELS } from '../../contract/channel.js';
-import { refuseUnknownOptions } from '../../contract/known-options.js';
-import { type EncryptionKey, checkEncryptionKeys } from './encryption-keys.js';
+import type { Channel } from '../../contract/channel.js';
+import {
+  checkEncryptionKeys,
+  type EncryptionKey,
+  encryptionKeysMissing,
+} from './encryption-keys.js';
 import {
   arrayOf,
   checkTypes,
   isObject,
-  isString,
   kindOf,
   objectLike,
   oneOf,
   type OptionType,
-  shown,
   TEXT,
 } from './option-type.js';
 import { checkRealmKey, type RealmKey } from './realm-key.js';
@@ -22,6 +23,8 @@ import {
 import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
 import { checkUrl } from './check-url.js';
+import { checkSenders, checkSmtp } from './delivery-options.js';
+import { refuseUnknown } from './refuse-unknown.js';
 import { StartError } from './start-error.js';
 
 /** Values of {@link GAuthifyServerOptions.whileLocked}. */
@@ -160,12 +163,9 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
   checkSenders(options.senders ?? {});
   const database = options.database ?? 'sqlite:gauthify.sqlite';
   checkDatabaseUrl(database);
-  if (isPostgres(database) && !options.encryptionKeys?.length)
-    throw new StartError(
-      `Option encryptionKeys is missing: with PostgreSQL, all instances need the same keys, and no key file is made. Make one with: echo "k1:$(openssl rand -base64 32)"`,
-    );
-  if (options.encryptionKeys)
+  if (options.encryptionKeys?.length)
     checkEncryptionKeys(options.encryptionKeys, 'Option encryptionKeys');
+  else if (isPostgres(database)) throw encryptionKeysMissing();
   if (options.smtp) checkSmtp(options.smtp);
   return Object.freeze({
     database,
@@ -201,20 +201,6 @@ function checkObject(options: unknown): void {
   );
 }
 
-function refuseUnknown(
-  given: object,
-  known: readonly string[],
-  path?: string,
-): void {
-  const fail = (name: string, problem: string) =>
-    new StartError(
-      name === 'path' || name === 'standalone'
-        ? `Option ${name} must stand beside useFactory, not in what it returns`
-        : `Option ${name}: ${problem}`,
-    );
-  refuseUnknownOptions(given, known, fail, path);
-}
-
 function checkIssuer(issuer: string): string {
   // A colon separates issuer and account in the otpauth:// label [Key URI Format].
   if (!/^[^:\p{Cc}]{1,64}$/u.test(issuer) || issuer.trim() !== issuer)
@@ -222,33 +208,4 @@ function checkIssuer(issuer: string): string {
       `Option issuer must be 1 to 64 characters without a colon, a control character or surrounding spaces, but is ${JSON.stringify(issuer)}`,
     );
   return issuer;
-}
-
-function checkSmtp(smtp: { url: unknown; from: unknown }): void {
-  refuseUnknown(smtp, ['url', 'from'], 'smtp');
-  const { url, from } = smtp;
-  if (
-    !isString(url) ||
-    !URL.canParse(url) ||
-    !/^smtps?:$/.test(new URL(url).protocol)
-  )
-    throw new StartError(
-      'Option smtp.url must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
-    );
-  if (!isString(from) || !/^[^\r\n@]+@[^\r\n@]+$/.test(from))
-    throw new StartError(
-      `Option smtp.from must be an e-mail address, but is ${shown(from)}`,
-    );
-}
-
-function checkSenders(senders: object): void {
-  refuseUnknown(senders, CHANNELS, 'senders');
-  for (const [channel, sender] of Object.entries(senders))
-    if (
-      sender !== undefined &&
-      typeof (sender as Partial<Sender> | null)?.send !== 'function'
-    )
-      throw new StartError(
-        `Option senders.${channel} must be an object with a method send(message), but is ${shown(sender)}`,
-      );
 }
