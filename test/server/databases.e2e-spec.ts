@@ -14,6 +14,7 @@ import {
 import { ApiKeysService } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import { openDatabase } from '../../lib/server/store/open-database.js';
 import { FactorSecrets } from '../../lib/server/store/factor-secrets.js';
 import { Keyring } from '../../lib/server/store/keyring.js';
 import { reseal } from '../../lib/server/store/reseal.js';
@@ -267,6 +268,13 @@ function contract(
       expect((await post('check/', params)).status).toBe(500);
       await Promise.all([1, 2].map(() => reseal(database, keyring, secrets)));
       expect(await check(params.auth_code)).toEqual(accepted('totp'));
+    });
+
+    it('is closed once, however often that is asked for', async () => {
+      const database = await openDatabase(url);
+      await Promise.all([database.close(), database.close()]);
+      await database.close();
+      expect((await get('errors/')).status).toBe(200);
     });
 
     it('undoes a unit that fails', async () => {

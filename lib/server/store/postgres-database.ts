@@ -16,6 +16,8 @@ export class PostgresDatabase implements Database {
   readonly parallelUnits = 2;
   readonly read: Queries;
 
+  private closing: Promise<void> | undefined;
+
   private constructor(
     readonly description: string,
     private readonly connections: PostgresConnections,
@@ -80,8 +82,8 @@ export class PostgresDatabase implements Database {
     });
   }
 
-  async close(): Promise<void> {
-    await this.connections.close();
+  close(): Promise<void> {
+    return (this.closing ??= this.connections.close());
   }
 }
 

@@ -40,6 +40,7 @@ export class SqliteDatabase implements Database {
   /** Resolves once no unit waits or runs. */
   private running: Promise<void> | undefined;
   private idle: Promise<void> = Promise.resolve();
+  private closing: Promise<void> | undefined;
 
   private constructor(
     readonly description: string,
@@ -111,8 +112,12 @@ export class SqliteDatabase implements Database {
     });
   }
 
-  /** After the units that wait. */
-  async close(): Promise<void> {
+  /** After the units that wait. Once: a file descriptor that is closed twice may be another file's. */
+  close(): Promise<void> {
+    return (this.closing ??= this.closeAll());
+  }
+
+  private async closeAll(): Promise<void> {
     await this.running;
     if (this.log !== undefined) closeSync(this.log);
     if (this.reader !== this.writer) this.reader.close();
