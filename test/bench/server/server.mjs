@@ -4,8 +4,8 @@
  *
  * Run by `npm run bench:server`, after a build. `POSTGRES_URL` names an existing
  * PostgreSQL; without it, one is started. `BENCH_CHECKS`: checks per row (12,000).
- * `BENCH_ONLY`: rows whose names contain it. `BENCH_USERS`: users of the server
- * (as many as are needed). `BENCH_NODE_OPTIONS`: options of the measured process (--cpu-prof).
+ * `BENCH_ONLY`: rows whose names contain it. `BENCH_MILLION=1` adds a row with
+ * 1,000,000 users, all of whom are then listed (minutes, and a gigabyte of disk). `BENCH_NODE_OPTIONS`: options of the measured process (--cpu-prof).
  */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,9 +18,10 @@ import { bodiesOf, createLimitUsers, createServerUsers } from './users.mjs';
 
 const CHECKS = Number(process.env.BENCH_CHECKS ?? 12_000);
 const ONLY = process.env.BENCH_ONLY ?? '';
-const USERS = Number(process.env.BENCH_USERS ?? Math.ceil(CHECKS / 2));
+const USERS = Math.ceil(CHECKS / 2);
 const IN_FLIGHT = 32;
 const WARM_UP = 1_500;
+const MILLION = 1_000_000;
 
 const here = (name) => new URL(name, import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'gauthify-bench-'));
@@ -61,6 +62,23 @@ async function load(job) {
   return (await once(child, 'message'))[0];
 }
 
+/** Lists all users, and returns the most memory that it took. */
+async function listAll({ url, headers, usage }) {
+  const list = await fetch(new URL('../users/', url), { headers });
+  let bytes = 0;
+  let most = await usage();
+  for await (const chunk of list.body) {
+    bytes += chunk.length;
+    if (bytes % 997 === 0) {
+      const now = await usage();
+      if (now.rss > most.rss) most = now;
+    }
+  }
+  const now = await usage();
+  process.stderr.write(`listed ${Math.round(bytes / 1e6)} MB\n`);
+  return now.rss > most.rss ? now : most;
+}
+
 /** One row of the table. */
 async function measure({
   name,
@@ -68,11 +86,12 @@ async function measure({
   database,
   instances = 1,
   withKeys = false,
+  userCount = Math.max(USERS, WARM_UP),
 }) {
   const url = kind === 'bare' ? '' : await database();
   const users =
     kind === 'gauthify'
-      ? await createServerUsers(url, encryptionKey, Math.max(USERS, WARM_UP))
+      ? await createServerUsers(url, encryptionKey, userCount)
       : kind === 'limit'
         ? await createLimitUsers(url, Math.max(USERS, WARM_UP))
         : Array.from({ length: USERS }, (_, i) => ({
@@ -93,8 +112,9 @@ async function measure({
   const before = await Promise.all(targets.map((target) => target.usage()));
   const result = await load({ urls, bodies, headers, withKeys });
   const after = await Promise.all(targets.map((target) => target.usage()));
+  if (userCount === MILLION) after.push(await listAll(targets[0]));
   for (const target of targets) await target.stop();
-  const cpuUs = after.reduce((sum, u, i) => sum + u.cpuUs - before[i].cpuUs, 0);
+  const cpuUs = before.reduce((sum, u, i) => sum + after[i].cpuUs - u.cpuUs, 0);
   return {
     name,
     ...result,
@@ -115,6 +135,16 @@ const rows = [
     database: sqlite,
     withKeys: true,
   },
+  ...(process.env.BENCH_MILLION
+    ? [
+        {
+          name: 'this server, SQLite, 1,000,000 users',
+          kind: 'gauthify',
+          database: sqlite,
+          userCount: MILLION,
+        },
+      ]
+    : []),
   { name: 'better-auth, SQLite', kind: 'better-auth', database: sqlite },
   ...(postgres
     ? [
