@@ -15,7 +15,10 @@ import { ApiKeysService } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { openDatabase } from '../../lib/server/store/open-database.js';
-import { FactorSecrets } from '../../lib/server/store/factor-secrets.js';
+import {
+  FactorSecrets,
+  SEALED_COLUMNS,
+} from '../../lib/server/store/factor-secrets.js';
 import { Keyring } from '../../lib/server/store/keyring.js';
 import { reseal } from '../../lib/server/store/reseal.js';
 import { type Answer, call, ezToken, wrongCode } from '../helpers/api.js';
@@ -249,8 +252,7 @@ function contract(
         const factors = await db
           .selectFrom('factors')
           .innerJoin('users', 'users.id', 'user_id')
-          .select(['factors.id', 'user_id', 'kind', 'secret'])
-          .select(['realm', 'unique_id'])
+          .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
           .where('kind', '!=', 'recovery')
           .execute();
         for (const factor of factors) {
@@ -262,6 +264,9 @@ function contract(
             .where('id', '=', factor.id)
             .execute();
         }
+        // 0.1.0 had none of these.
+        await db.deleteFrom('factors').where('kind', '=', 'recovery').execute();
+        await db.deleteFrom('api_keys').execute();
         await db.deleteFrom('seals').execute();
       });
       const params = { unique_id: 'jane', auth_code: server.totp(jane.key) };

@@ -92,7 +92,7 @@ describe.each(ADAPTERS)('the published clients on %s', (name) => {
       const token =
         called === 'get_user_by_token'
           ? (await server.app.get<Database>(DATABASE).unit((unit) =>
-              server.app.get(Tokens).issue(unit, user!.id, {
+              server.app.get(Tokens).issue(unit, user!, {
                 epoch: user!.epoch,
                 method: 'totp',
               }),

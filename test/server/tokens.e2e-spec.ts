@@ -6,6 +6,7 @@ import { CheckService } from '../../lib/server/factors/check.service.js';
 import { Tokens } from '../../lib/server/factors/tokens.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import type { AcceptedCode } from '../../lib/server/factors/check.js';
+import type { UserRow } from '../../lib/server/store/schema.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import {
   call,
@@ -36,8 +37,8 @@ async function accepted() {
   return { row, code: (outcome as { accepted: AcceptedCode }).accepted };
 }
 
-const issue = (userId: string, code: AcceptedCode) =>
-  database().unit((unit) => server.app.get(Tokens).issue(unit, userId, code));
+const issue = (user: UserRow, code: AcceptedCode) =>
+  database().unit((unit) => server.app.get(Tokens).issue(unit, user, code));
 
 const update = (unique_id: string, params: Record<string, string>) =>
   call(server, 'PUT', `users/${unique_id}/`, params);
@@ -50,12 +51,12 @@ describe.each<[string, (unique_id: string) => Promise<unknown>]>([
   it('gets no token', async () => {
     const { row, code } = await accepted();
     await change(row.unique_id);
-    expect(await issue(row.id, code)).toBeUndefined();
+    expect(await issue(row, code)).toBeUndefined();
   });
 
   it('cannot redeem one that was issued in between', async () => {
     const { row, code } = await accepted();
-    const token = await issue(row.id, code);
+    const token = await issue(row, code);
     expect(token).toMatch(/^gat[A-Z2-7]{32}$/);
     await change(row.unique_id);
     const redeemed = await database().unit((unit) =>
@@ -115,6 +116,21 @@ describe('the ezGAuth page of a user with an authenticator app', () => {
     expect(page).toContain('Too many wrong codes');
   });
 
+  it('shows no secret of an app that was never set up beside one that is used', async () => {
+    const user = await createUser(server);
+    const { body } = await call(
+      server,
+      'POST',
+      `users/${user.unique_id}/factors/`,
+      { kind: 'totp' },
+    );
+    const { key } = body.data;
+    await check(server, user.unique_id, server.totp(key));
+    for (const url of [user.ez_url, user.instructions_url])
+      expect(await (await fetch(url)).text()).not.toContain('<img');
+    expect((await fetch(user.qr_url)).status).toBe(410);
+  });
+
   it('still accepts the app and the one-time pass', async () => {
     const { user } = await enrolled();
     expect(await ezToken(user, server.totp(user.key))).toMatch(/^gat/);
@@ -138,11 +154,11 @@ describe('the ezGAuth page of a user with an authenticator app', () => {
 it('forgets the expired tokens of all users', async () => {
   for (let i = 0; i < 3; i++) {
     const { row, code } = await accepted();
-    await issue(row.id, code);
+    await issue(row, code);
   }
   server.advance(301);
   const { row, code } = await accepted();
-  await issue(row.id, code);
+  await issue(row, code);
   const rows = await server.app
     .get<Database>(DATABASE)
     .read.selectFrom('tokens')

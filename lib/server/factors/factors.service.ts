@@ -5,9 +5,9 @@ import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import type { Queries, Unit } from '../store/database.js';
-import { FactorSecrets } from '../store/factor-secrets.js';
+import { FactorSecrets, type SealedPlace } from '../store/factor-secrets.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
-import { ONE_TIME_PASS_DIGITS, TOTP_DEFAULTS } from './otp.js';
+import { PASS_PARAMETERS, TOTP_DEFAULTS } from './otp.js';
 
 /** Length of a TOTP secret and of an HOTP secret [RFC 4226 §4: at least 16, 20 recommended]. */
 const SECRET_BYTES = 20;
@@ -20,6 +20,11 @@ export interface User extends UserRow {
   totp: FactorRow;
   otp: FactorRow;
   recovery_codes_left: number;
+  /**
+   * whether pages may show the secret of `totp`: it was never used, and it is how the
+   * user enrols; not if another app of theirs is what a password alone must not get past
+   */
+  may_show_secret: boolean;
 }
 
 /** The factors of users. */
@@ -34,7 +39,13 @@ export class FactorsService {
   async createFirst({ db }: Unit, user: UserRow): Promise<User> {
     const [totp, otp] = this.newFirst(user);
     await db.insertInto('factors').values([totp, otp]).execute();
-    return { ...user, totp, otp, recovery_codes_left: 0 };
+    return {
+      ...user,
+      totp,
+      otp,
+      recovery_codes_left: 0,
+      may_show_secret: true,
+    };
   }
 
   /** The authenticator app and the one-time passes that every user has. */
@@ -42,10 +53,12 @@ export class FactorsService {
     const totp = this.newTotp(user, user.created_at);
     const otp: FactorRow = {
       ...totp,
-      ...this.newSecret(user, 'otp', randomUUID()),
+      ...this.newSecret(user, {
+        id: randomUUID(),
+        kind: 'otp',
+        ...PASS_PARAMETERS,
+      }),
       state: 'active',
-      digits: ONE_TIME_PASS_DIGITS,
-      period: 0,
     };
     return [totp, otp];
   }
@@ -57,16 +70,18 @@ export class FactorsService {
       await db
         .updateTable('factors')
         .set({
-          ...this.newSecret(user, kind, id),
+          ...(kind === 'totp'
+            ? this.newSecret(user, { id, kind, ...TOTP_DEFAULTS })
+            : this.newSecret(user, { id, kind, ...PASS_PARAMETERS })),
           counter: 0,
           last_used_at: null,
-          ...(kind === 'totp' ? { ...TOTP_DEFAULTS, state: 'pending' } : {}),
+          ...(kind === 'totp' ? { state: 'pending' } : {}),
         })
         .where('id', '=', id)
         .execute();
   }
 
-  /** Rows with the factors of their users, in the same order. */
+  /** Rows with the factors of their users, in the same order; without users who were deleted after their row was read. */
   async ofUsers(db: Queries, rows: readonly UserRow[]): Promise<User[]> {
     const factors = await this.ofUserIds(
       db,
@@ -74,20 +89,24 @@ export class FactorsService {
     );
     const ofUser = new Map<string, FactorRow[]>(rows.map(({ id }) => [id, []]));
     for (const factor of factors) ofUser.get(factor.user_id)?.push(factor);
-    return rows.map((row) => {
+    return rows.flatMap((row) => {
       const own = ofUser.get(row.id)!;
-      const first = (kind: FactorRow['kind']) => {
-        const factor = own.find((candidate) => candidate.kind === kind);
-        if (!factor) throw new Error(`A user has no factor of kind ${kind}`);
-        return factor;
-      };
-      return {
-        ...row,
-        totp: first('totp'),
-        otp: first('otp'),
-        recovery_codes_left: own.filter(({ kind }) => kind === 'recovery')
-          .length,
-      };
+      const of = (kind: FactorRow['kind']) =>
+        own.filter((factor) => factor.kind === kind);
+      const apps = of('totp');
+      const [[totp], [otp]] = [apps, of('otp')];
+      if (!totp || !otp) return [];
+      const isActive = apps.some(({ state }) => state === 'active');
+      return [
+        {
+          ...row,
+          totp,
+          otp,
+          recovery_codes_left: of('recovery').length,
+          may_show_secret:
+            totp.counter === 0 && (row.enrolled === 0 || !isActive),
+        },
+      ];
     });
   }
 
@@ -119,11 +138,12 @@ export class FactorsService {
       ...existing.map(({ created_at }) => created_at + 1),
     );
     const factor: FactorRow = {
-      ...this.newTotp(user, createdAt),
+      ...this.newTotp(user, createdAt, {
+        algorithm: algorithm ?? TOTP_DEFAULTS.algorithm,
+        digits: digits ?? TOTP_DEFAULTS.digits,
+        period: period ?? TOTP_DEFAULTS.period,
+      }),
       name: name ?? null,
-      algorithm: algorithm ?? TOTP_DEFAULTS.algorithm,
-      digits: digits ?? TOTP_DEFAULTS.digits,
-      period: period ?? TOTP_DEFAULTS.period,
     };
     await unit.db.insertInto('factors').values(factor).execute();
     return factor;
@@ -191,22 +211,30 @@ export class FactorsService {
       .execute();
   }
 
-  private newTotp(user: UserRow, created_at: number): FactorRow {
+  private newTotp(
+    user: UserRow,
+    created_at: number,
+    parameters = TOTP_DEFAULTS,
+  ): FactorRow {
     return {
-      ...this.newSecret(user, 'totp', randomUUID()),
+      ...this.newSecret(user, {
+        id: randomUUID(),
+        kind: 'totp',
+        ...parameters,
+      }),
       user_id: user.id,
       name: null,
       state: 'pending',
-      ...TOTP_DEFAULTS,
       counter: 0,
       created_at,
       last_used_at: null,
     };
   }
 
-  private newSecret(user: UserRow, kind: FactorRow['kind'], id: string) {
-    const secret = randomBytes(SECRET_BYTES);
-    return { id, kind, secret: this.secrets.seal(secret, user, kind, id) };
+  /** A factor with a new secret, which is sealed together with what it is for. */
+  private newSecret<Place extends SealedPlace>(user: UserRow, place: Place) {
+    const secret = this.secrets.seal(randomBytes(SECRET_BYTES), user, place);
+    return { ...place, secret };
   }
 }
 

@@ -23,6 +23,13 @@ export const TOTP_DEFAULTS: TotpParameters = {
   period: STEP_SECONDS,
 };
 
+/** One-time passes: HOTP [RFC 4226]. */
+export const PASS_PARAMETERS: TotpParameters = {
+  algorithm: 'SHA1',
+  digits: ONE_TIME_PASS_DIGITS,
+  period: 0,
+};
+
 /** Base32 without padding, as authenticator apps read it. */
 export function toBase32(secret: Buffer): string {
   return new Secret({ buffer: arrayBuffer(secret) }).base32;

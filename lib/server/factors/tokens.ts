@@ -42,7 +42,7 @@ export class Tokens {
    */
   async issue(
     { db }: Unit,
-    userId: string,
+    { id, realm, unique_id }: Pick<UserRow, 'id' | 'realm' | 'unique_id'>,
     { epoch, method }: AcceptedCode,
   ): Promise<string | undefined> {
     const now = this.now();
@@ -59,8 +59,10 @@ export class Tokens {
       .execute();
     const user = await db
       .selectFrom('users')
-      .select(['realm', 'unique_id', 'epoch'])
-      .where('id', '=', userId)
+      .select('id')
+      .where('id', '=', id)
+      .where('realm', '=', realm)
+      .where('unique_id', '=', unique_id)
       .where('epoch', '=', epoch)
       .executeTakeFirst();
     if (!user) return undefined;
@@ -68,8 +70,13 @@ export class Tokens {
     await db
       .insertInto('tokens')
       .values({
-        ...tokenHashes(this.keyring, sha256(token), { ...user, method }),
-        user_id: userId,
+        ...tokenHashes(this.keyring, sha256(token), {
+          realm,
+          unique_id,
+          epoch,
+          method,
+        }),
+        user_id: id,
         epoch,
         method,
         expires_at: now + this.settings.security.tokenTtlSeconds * 1000,

@@ -81,7 +81,8 @@ export class PagesController {
         ...headers,
       });
     const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    if (user.totp.counter > 0 && !this.settings.keepQrUrl) {
+    const isUsed = !user.may_show_secret;
+    if (isUsed && !(this.settings.keepQrUrl && user.totp.counter > 0)) {
       this.qrImages.forget(drawingKey(user));
       const used = 'This QR code has been used, and is not shown again.';
       return answer(410, used, text);
@@ -135,7 +136,7 @@ export class PagesController {
       typeof checked === 'string'
         ? undefined
         : await this.database.unit((unit) =>
-            this.tokens.issue(unit, user.id, checked),
+            this.tokens.issue(unit, user, checked),
           );
     if (token === undefined) {
       const problem = typeof checked === 'string' ? checked : wrongCode(user);
@@ -212,7 +213,7 @@ export class PagesController {
 
   private async contextOf(user: User): Promise<EnrolmentContext> {
     // The secret is shown only until the first right code: a link that leaks later reveals nothing.
-    if (user.totp.counter > 0) {
+    if (!user.may_show_secret) {
       if (!this.settings.keepQrUrl) this.qrImages.forget(drawingKey(user));
       return { ...this.nameOf(user), enrolment: undefined };
     }

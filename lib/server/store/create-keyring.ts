@@ -10,7 +10,7 @@ import {
 } from './key-file.js';
 import { Keyring } from './keyring.js';
 import type { Database } from './database.js';
-import { FactorSecrets, type Owner } from './factor-secrets.js';
+import { FactorSecrets, type Owner, SEALED_COLUMNS } from './factor-secrets.js';
 import { reseal } from './reseal.js';
 
 /**
@@ -27,7 +27,7 @@ export async function createKeyring(
     const factor = await database.read
       .selectFrom('factors')
       .innerJoin('users', 'users.id', 'factors.user_id')
-      .select(['factors.id', 'user_id', 'kind', 'secret', 'realm', 'unique_id'])
+      .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
       .where('kind', '!=', 'recovery')
       .limit(1)
       .executeTakeFirst();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Keyring } from './keyring.js';
-import type { FactorKind, FactorRow, UserRow } from './schema.js';
+import type { FactorRow, UserRow } from './schema.js';
 
 /** Whose factor it is, by the names that a site knows. */
 export type Owner = Pick<UserRow, 'realm' | 'unique_id'>;
@@ -13,24 +13,25 @@ export const CURRENT = '2:';
 
 /**
  * Seals and opens the secrets of factors. A secret is bound to its realm,
- * `unique_id`, kind and factor: someone who can write to the database cannot give
+ * `unique_id`, factor, and the way codes are made of it: someone who can write to the database cannot give
  * one user's secret to another, or swap the `unique_id`s of two users.
  */
 @Injectable()
 export class FactorSecrets {
   constructor(private readonly keyring: Keyring) {}
 
-  seal(secret: Buffer, owner: Owner, kind: FactorKind, id: string): string {
-    return CURRENT + this.keyring.seal(secret, placeOf(owner, kind, id));
+  seal(secret: Buffer, owner: Owner, place: SealedPlace): string {
+    return CURRENT + this.keyring.seal(secret, placeOf(owner, place));
   }
 
   /** @throws Error if the secret was altered or moved, or its key is not in the ring */
-  open({ secret, kind, id }: Sealed, owner: Owner): Buffer {
+  open(factor: Sealed, owner: Owner): Buffer {
+    const { secret } = factor;
     if (!secret.startsWith(CURRENT))
       throw new Error('The secret of a factor has an old seal');
     return this.keyring.open(
       secret.slice(CURRENT.length),
-      placeOf(owner, kind, id),
+      placeOf(owner, factor),
     );
   }
 
@@ -49,19 +50,41 @@ export class FactorSecrets {
     factor: Sealed & Pick<FactorRow, 'user_id'>,
     owner: Owner,
   ): string | undefined {
-    const { secret, kind, id, user_id } = factor;
+    const { secret, kind, user_id } = factor;
     if (kind === 'recovery' || secret.startsWith(CURRENT)) return undefined;
     const field = kind === 'totp' ? 'totp_secret' : 'otp_secret';
     const opened = this.keyring.open(secret, `users\n${user_id}\n${field}`);
-    return this.seal(opened, owner, kind, id);
+    return this.seal(opened, owner, factor);
   }
 }
 
-type Sealed = Pick<FactorRow, 'id' | 'kind' | 'secret'>;
+/** The columns of {@link Sealed}, and whose they are. */
+export const SEALED_COLUMNS = [
+  'factors.id',
+  'user_id',
+  'kind',
+  'algorithm',
+  'digits',
+  'period',
+  'secret',
+] as const;
+
+/** What a secret is bound to, besides its owner. */
+export type SealedPlace = Pick<
+  FactorRow,
+  'id' | 'kind' | 'algorithm' | 'digits' | 'period'
+>;
+
+type Sealed = SealedPlace & Pick<FactorRow, 'secret'>;
 
 /** Associated data. Realms contain no line break, and `unique_id`s no control character. */
-function placeOf(owner: Owner, kind: FactorKind, id: string): string {
-  return `factor\n${owner.realm}\n${owner.unique_id}\n${kind}\n${id}`;
+function placeOf(
+  { realm, unique_id }: Owner,
+  { kind, id, algorithm, digits, period }: SealedPlace,
+): string {
+  return ['factor', realm, unique_id, kind, id, algorithm, digits, period].join(
+    '\n',
+  );
 }
 
 function subjectOf(code: string, { realm, unique_id }: Owner): string {

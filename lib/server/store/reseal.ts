@@ -1,7 +1,11 @@
 import { sql } from 'kysely';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
-import { CURRENT, type FactorSecrets } from './factor-secrets.js';
+import {
+  CURRENT,
+  type FactorSecrets,
+  SEALED_COLUMNS,
+} from './factor-secrets.js';
 import type { Keyring } from './keyring.js';
 import type { SealRow } from './schema.js';
 import { apiKeyHashes, tokenHashes } from './stored-hashes.js';
@@ -39,8 +43,12 @@ async function begin(
     // One instance at a time.
     if (dialect === 'postgres') await sql`lock table seals`.execute(db);
     const state = await stateOf(db, keyring);
-    if (state !== undefined) return state;
-    if (await hasNewSeals(db))
+    if (state !== undefined) {
+      // By the newest key, so that an old one can leave the ring.
+      await setState(db, keyring, state);
+      return state;
+    }
+    if (await hasNewRecords(db))
       throw new StartError(
         'The table "seals" of the database was altered: restore the database from a backup',
       );
@@ -51,13 +59,16 @@ async function begin(
 
 const proofOf = (name: SealRow['name']) => `seals\n${name}`;
 
+/** @throws StartError if what `seals` says was not proven by one of the keys */
 async function stateOf(
   db: Queries,
   keyring: Keyring,
 ): Promise<SealRow['name'] | undefined> {
-  const rows = await db.selectFrom('seals').selectAll().execute();
-  return rows.find(({ name, proof }) => keyring.matches(proof, proofOf(name)))
-    ?.name;
+  const [row] = await db.selectFrom('seals').selectAll().execute();
+  if (!row || keyring.matches(row.proof, proofOf(row.name))) return row?.name;
+  throw new StartError(
+    'Option encryptionKeys: the database was encrypted with other keys: all instances need the same ones',
+  );
 }
 
 async function setState(
@@ -73,14 +84,17 @@ async function setState(
     .execute();
 }
 
-async function hasNewSeals(db: Queries): Promise<boolean> {
-  const factor = await db
-    .selectFrom('factors')
-    .select('id')
-    .where('secret', 'like', `${CURRENT}%`)
-    .limit(1)
-    .executeTakeFirst();
-  return factor !== undefined;
+/** Whether the database holds anything that 0.1.0 did not store, or lacks what its migration made. */
+async function hasNewRecords(db: Queries): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from factors where secret like ${`${CURRENT}%`} or kind = 'recovery'
+    union all
+    select 1 from api_keys where binding <> ''
+    union all
+    select 1 from users
+    where not exists (select 1 from factors where factors.user_id = users.id)
+    limit 1`.execute(db);
+  return rows.length > 0;
 }
 
 async function resealFactors(
@@ -91,7 +105,7 @@ async function resealFactors(
     const factors = await db
       .selectFrom('factors')
       .innerJoin('users', 'users.id', 'factors.user_id')
-      .select(['factors.id', 'user_id', 'kind', 'secret', 'realm', 'unique_id'])
+      .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
       .where('kind', '!=', 'recovery')
       .where('secret', 'not like', `${CURRENT}%`)
       .limit(ROWS_AT_ONCE)

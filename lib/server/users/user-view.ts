@@ -27,7 +27,7 @@ export class UserView {
       email: user.email,
       sms_number: user.sms_number,
       voice_number: user.voice_number,
-      meta: user.meta === null ? null : (JSON.parse(user.meta) as unknown),
+      meta: metaOf(user),
       ...this.enrolment(user, user.totp, secret),
       otp: oneTimePass(this.secrets.open(user.otp, user), user.otp.counter),
       qr_url: this.links.url(user, 'qr', secret),
@@ -72,5 +72,15 @@ export class UserView {
       last_used_at:
         last_used_at === null ? null : new Date(last_used_at).toISOString(),
     };
+  }
+}
+
+/** An error of `JSON.parse` would hold the beginning of the text, which may be an address. */
+function metaOf({ meta }: UserRow): unknown {
+  if (meta === null) return null;
+  try {
+    return JSON.parse(meta) as unknown;
+  } catch {
+    throw new Error('The meta of a user is not JSON');
   }
 }

@@ -47,7 +47,11 @@ export class UsersService {
       throw new ConflictError('A user with this unique_id exists already', {
         errorCode: 'user_exists',
       });
-    return await this.factors.createFirst(unit, row);
+    return await this.factors.createFirst(unit, {
+      ...row,
+      realm,
+      unique_id: user.uniqueId,
+    });
   }
 
   /** Pages of users, as {@link listUsers} reads them. */
@@ -62,14 +66,10 @@ export class UsersService {
 
   /** @throws NotFoundError */
   async get(db: Queries, realm: string, uniqueId: string): Promise<User> {
-    return await this.withFactors(
-      db,
-      found(
-        await inRealm(db, realm)
-          .where('unique_id', '=', uniqueId)
-          .executeTakeFirst(),
-      ),
-    );
+    const row = await inRealm(db, realm)
+      .where('unique_id', '=', uniqueId)
+      .executeTakeFirst();
+    return await this.withFactors(db, named(row, realm, uniqueId));
   }
 
   /**
@@ -84,12 +84,11 @@ export class UsersService {
     realm: string,
     uniqueId: string,
   ): Promise<UserRow> {
-    return found(
-      await inRealm(db, realm)
-        .where('unique_id', '=', uniqueId)
-        .$if(dialect === 'postgres', (query) => query.forUpdate())
-        .executeTakeFirst(),
-    );
+    const row = await inRealm(db, realm)
+      .where('unique_id', '=', uniqueId)
+      .$if(dialect === 'postgres', (query) => query.forUpdate())
+      .executeTakeFirst();
+    return named(row, realm, uniqueId);
   }
 
   /** Finds a user of any realm by the id of the row: for pages, whose URL is signed. */
@@ -99,13 +98,13 @@ export class UsersService {
       .selectAll()
       .where('id', '=', id)
       .executeTakeFirst();
-    return row && (await this.withFactors(db, row));
+    return row && (await this.factors.ofUsers(db, [row]))[0];
   }
 
-  /** A row with the factors of its user. */
+  /** A row with the factors of its user. @throws NotFoundError if the user was deleted since it was read */
   async withFactors(db: Queries, row: UserRow): Promise<User> {
     const [user] = await this.factors.ofUsers(db, [row]);
-    return user!;
+    return found(user);
   }
 
   /**
@@ -160,8 +159,9 @@ export class UsersService {
         .where('user_id', '=', id)
         .where('channel', 'in', stale)
         .execute();
-    if (resetKey) await this.factors.resetFirst(unit, row);
-    return await this.withFactors(db, row);
+    const user = named(row, realm, uniqueId);
+    if (resetKey) await this.factors.resetFirst(unit, user);
+    return await this.withFactors(db, user);
   }
 
   /** Forgives all failures: the user need not wait. @throws NotFoundError */
@@ -203,7 +203,20 @@ function phone(number: string | null | undefined): string | null | undefined {
   return number ? toE164(number) : number;
 }
 
-function found(user: UserRow | undefined): UserRow {
+/**
+ * A row under the name that it was asked for. Secrets are bound to that name, and
+ * never to one that the database gives: whoever can write to it could otherwise have
+ * a secret made for somebody else.
+ */
+function named(
+  row: UserRow | undefined,
+  realm: string,
+  unique_id: string,
+): UserRow {
+  return { ...found(row), realm, unique_id };
+}
+
+function found<Row extends UserRow>(user: Row | undefined): Row {
   if (user) return user;
   throw new NotFoundError('No such user', { errorCode: 'user_not_found' });
 }

@@ -24,7 +24,7 @@ import {
   StillPending,
 } from '../store/idempotency-store.js';
 import type { Call } from './call.decorator.js';
-import { streamed, success } from './envelope.js';
+import { streamed, success, type SuccessEnvelope } from './envelope.js';
 import type { PagedList } from './paged-list.js';
 
 const POLL_MS = [5, 10, 20, 40];
@@ -72,7 +72,7 @@ export class Calls {
   ) {}
 
   /** An answer in the contract's envelope. */
-  answer(data: unknown): object {
+  answer(data: unknown): SuccessEnvelope {
     return success(data, this.now());
   }
 
@@ -91,7 +91,7 @@ export class Calls {
     { keyed }: Call,
     work: (unit: Unit) => Promise<Answer>,
     afterChange: AfterChange = userChanged,
-  ): Promise<object> {
+  ): Promise<SuccessEnvelope> {
     if (!keyed) return this.answer(await this.database.unit(work));
     const done = await this.untilAnswered(() =>
       this.database.unit(async (unit) => {
@@ -111,7 +111,7 @@ export class Calls {
   async send<Prepared>(
     { keyed }: Call,
     { prepare, handOver, undo, isUnknown, answerTo }: Sending<Prepared>,
-  ): Promise<object> {
+  ): Promise<SuccessEnvelope> {
     const begun = await this.untilAnswered(() =>
       this.database.unit(async (unit) => {
         const stored = keyed && (await this.records.claim(unit.db, keyed));
@@ -148,7 +148,7 @@ export class Calls {
     realm: string,
     stored: unknown,
     afterChange: AfterChange,
-  ): Promise<object> {
+  ): Promise<SuccessEnvelope> {
     const isCurrent = await this.records.isCurrent(this.read, realm, stored);
     return this.answer(
       isCurrent ? stored : afterChange(stored as AnswerOfUser),

@@ -26,7 +26,7 @@ interface Stamp {
   server_time: string;
 }
 
-interface SuccessEnvelope extends Stamp {
+export interface SuccessEnvelope extends Stamp {
   data: unknown;
 }
 
