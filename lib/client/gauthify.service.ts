@@ -134,7 +134,8 @@ export class GAuthifyService extends FactorCalls {
 
   /**
    * The user whose browser came back from ezGAuth with this token. Not
-   * repeatable: a token works once.
+   * repeatable: a token works once. One call goes on after a lost answer: it then
+   * emits the first answer, or errors as for a used token where the server has none.
    *
    * @throws NotFoundError the token is unknown, used, expired or malformed: all look the same
    */
@@ -168,7 +169,8 @@ export class GAuthifyService extends FactorCalls {
    * and a 4xx of anything in between), no call was answered within the last
    * `timeoutMs`, and an independent probe of every access point fails too: a
    * `GET errors/` on a new connection, for up to `timeoutMs`, and another a second
-   * later if something answered the first with a 5xx or a page. Waiting for a
+   * later if something answered the first with a 5xx or a page, unless the outage
+   * was confirmed in the last 10 s and nothing answered since. Waiting for a
    * free connection, or for a busy process, is not an outage. One probe serves
    * everyone who waits, and its result is reused for a second.
    */
@@ -217,8 +219,8 @@ export class GAuthifyService extends FactorCalls {
   }
 
   /**
-   * Tries every call of the v1 API on a user of its own and deletes that user;
-   * sends codes only to the addresses it is given. Emits a {@link QuickTestStep} as each step ends;
+   * Tries every call of the v1 API except `token/`, on a user of its own whom it
+   * deletes again; sends codes only to the addresses it is given. Emits a {@link QuickTestStep} as each step ends;
    * never errors. Unsubscribing stops it, and still deletes the user.
    */
   quickTest(options: QuickTestOptions = {}): Observable<QuickTestStep> {

@@ -29,7 +29,7 @@ export interface QuickTestOptions {
 
 /** Outcome of one step of `GAuthifyService.quickTest`. */
 export interface QuickTestStep {
-  /** What was tried: `create user`, `accept one-time pass`, … */
+  /** What was tried: `create user`, `accept the one-time pass`, … */
   name: string;
   /** Whether it succeeded. */
   ok: boolean;
@@ -53,7 +53,7 @@ export interface QuickTestCalls {
   apiErrors(): Observable<unknown>;
 }
 
-/** Tries every call; see `GAuthifyService.quickTest`, which is its public form. */
+/** Tries every call of the v1 API except `token/`; see `GAuthifyService.quickTest`, which is its public form. */
 export function quickTest(
   gauthify: QuickTestCalls,
   options: QuickTestOptions,

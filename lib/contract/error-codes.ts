@@ -2,7 +2,7 @@
 export const ERROR_CODES = {
   invalid_api_key: '401: no API key, or one that is unknown or revoked',
   too_many_attempts:
-    '402: too many wrong codes for this user; Retry-After says when the next is accepted',
+    '402: too many wrong codes for this user; Retry-After says when the next is compared',
   user_locked:
     '402: the user is locked after too many wrong codes; unlock or reset_key unlocks them',
   too_many_sends:

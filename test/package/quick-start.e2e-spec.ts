@@ -38,8 +38,10 @@ describeInShell('the quick start of the README', () => {
     if (!existsSync('dist/index.js'))
       throw new Error('Run `npm run build` first');
     port = await freePort();
-    const module = blocks.find(({ language }) => language === 'ts')!.source;
-    folder = newApplication(here(module));
+    const [module, main] = blocks
+      .filter(({ language }) => language === 'ts')
+      .map(({ source }) => source);
+    folder = newApplication(here(module!), main!);
     shell = new Shell(folder, { PORT: String(port) });
   });
   afterAll(async () => {
@@ -48,7 +50,8 @@ describeInShell('the quick start of the README', () => {
   });
 
   it('leads to 401, then to 200', async () => {
-    await shell.run(start!, 'Nest application successfully started');
+    const started = await shell.run(here(start!));
+    expect(started).toContain('Nest application successfully started');
     const created = await shell.run(here(create!));
     const { data } = JSON.parse(created.slice(created.indexOf('{"data"'))) as {
       data: { key: string; otp: string };
@@ -63,6 +66,12 @@ describeInShell('the quick start of the README', () => {
     expect(answers).toMatch(
       /HTTP\/1.1 401 [^]*"code":"mfa_required"[^]*HTTP\/1.1 200 [^]*\{"balance":42\}/,
     );
+    // As the README says; all that was stored is then in the one file.
+    await shell.run('kill $!; wait $!');
+    const stored = readdirSync(folder).filter((name) =>
+      name.startsWith('gauthify.sqlite'),
+    );
+    expect(stored.sort()).toEqual(['gauthify.sqlite', 'gauthify.sqlite.key']);
   }, 60_000);
 });
 
@@ -84,7 +93,7 @@ describeInShell('the commands of docs/server.md', () => {
 });
 
 /** An application as `nest new` makes them, with the packages of this repository. */
-function newApplication(module: string): string {
+function newApplication(module: string, main: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'gauthify-quick-start-'));
   const modules = join(folder, 'node_modules');
   mkdirSync(modules);
@@ -93,21 +102,24 @@ function newApplication(module: string): string {
   symlinkSync(resolve('.'), join(modules, 'nestjs-gauthify'));
   const files = {
     'package.json':
-      '{ "type": "module", "scripts": { "start": "node main.js" } }',
-    'main.js': `import { NestFactory } from '@nestjs/core';
-      import { AppModule } from './app.module.js';
-      const app = await NestFactory.create(AppModule);
-      await app.listen(process.env.PORT ?? 3000);`,
-    'app.module.js': ts.transpile(module, {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      experimentalDecorators: true,
-      emitDecoratorMetadata: true,
-    }),
+      // What the build makes is there already.
+      '{ "type": "module", "scripts": { "build": "true" } }',
+    'dist/main.js': compiled(main),
+    'dist/app.module.js': compiled(module),
   };
+  mkdirSync(join(folder, 'dist'));
   for (const [file, source] of Object.entries(files))
     writeFileSync(join(folder, file), source);
   return folder;
+}
+
+function compiled(source: string): string {
+  return ts.transpile(source, {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+  });
 }
 
 async function freePort(): Promise<number> {

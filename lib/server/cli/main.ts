@@ -14,12 +14,12 @@ A self-hosted GAuthify v1 server. Environment variables configure it:
   PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
   DATABASE_URL               sqlite:<file>, sqlite::memory: or postgres://… (sqlite:gauthify.sqlite)
   GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
-  GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the database)
+  GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the SQLite file; required with PostgreSQL)
   GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
   GAUTHIFY_RETURN_URLS       realm=url, separated by commas (none)
   GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
   GAUTHIFY_KEEP_QR_URL       true: qr_url still shows the secret after its first right code (false)
-  GAUTHIFY_WHILE_LOCKED      what check/ answers while a user is locked: error or false (error)
+  GAUTHIFY_WHILE_LOCKED      what check/ answers while a user has to wait: error or false (error)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
 `;
 

@@ -43,8 +43,8 @@ export class SendAllowance {
 
   /**
    * Counts one message against all limits, or against none of them: the user's of
-   * the channel, the user's of the day, the destination's in the user's realm, and
-   * the spacing of the first and the last.
+   * the channel, the destination's in the user's realm, the user's of the day, and
+   * the spacing for the user on the channel and for the destination.
    *
    * @throws RateLimitError if one of them is reached
    */

@@ -20,7 +20,7 @@ import {
   apiKeyLookup,
 } from '../store/stored-hashes.js';
 
-/** How long a key from the database is taken for valid without looking again: how late a revocation may act. */
+/** How long a key found in the database is accepted without looking again: one whose row is deleted works for up to this long. */
 const CACHE_MS = 5_000;
 const CACHED_KEYS = 1_000;
 

@@ -14,14 +14,14 @@ export interface UserRow {
   meta: string | null;
   /** 1 once a TOTP code was right, until `reset_key` without `keep_enrolled` */
   enrolled: number;
-  /** failed attempts since a right code last set them back; an attempt in progress counts as failed */
+  /** wrong codes since a right code, `reset_key` or `unlock` last set them back */
   failures: number;
   /** attempts before this time are refused */
   next_attempt_at: number;
-  /** when the day's allowance of wrong codes is full again; each attempt moves this time forward */
+  /** when the day's allowance of wrong codes is full again; each wrong code moves this time forward */
   wrong_codes_until: number;
   created_at: number;
-  /** random; replaced by each reset, and by each change of an address or number */
+  /** random; replaced by each reset, each deletion of an active factor, and each change of an address or number */
   epoch: string;
 }
 
@@ -101,7 +101,7 @@ export interface IdempotencyRow {
   id: string;
   /** keyed hash of the request: it may hold a code */
   fingerprint: string;
-  /** the request that is carried out; only it may write the answer */
+  /** random; written with each record */
   claim: string;
   /** sealed JSON of the answer; null until there is one */
   answer: string | null;

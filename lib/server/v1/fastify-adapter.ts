@@ -1,6 +1,6 @@
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 
-/** 255 characters, percent-encoded: the longest `unique_id` in a path. */
+/** 255 UTF-16 code units, percent-encoded: the longest `unique_id` in a path. */
 export const LONGEST_PARAM = 2295;
 
 /** Time for a whole request to arrive, milliseconds, before its connection is closed (Node looks each {@link CHECK_INTERVAL_MS}). */

@@ -18,7 +18,7 @@ import { failure } from './envelope.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
 
-/** More than the UTF-16 code units of 255 characters, the longest `unique_id`. */
+/** More than 255 UTF-16 code units, the longest `unique_id`. */
 const LONGEST_ID = 512;
 
 /**
@@ -112,7 +112,7 @@ export class V1Compatibility implements OnModuleInit {
 
   private readonly notFound = (_request: unknown, response: unknown): void => {
     const error = new NotFoundError(
-      `There is nothing at this path: the paths of the API start with ${this.prefix}`,
+      `There is nothing at this path, or not with this method: the paths of the API start with ${this.prefix}`,
       { errorCode: 'path_not_found' },
     );
     this.adapterHost.httpAdapter.reply(
