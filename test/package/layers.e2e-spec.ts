@@ -88,6 +88,13 @@ function importsOf(file: string): string[] {
   );
 }
 
+it('uses import.meta in the program alone: jest runs the rest as CommonJS in applications that are', () => {
+  const users = files.filter((file) =>
+    /import\.meta\b[^`]/.test(readFileSync(join(lib, file), 'utf8')),
+  );
+  expect(users).toEqual(['server/cli/main.ts']);
+});
+
 it('has no two folders that know each other', () => {
   const reach = (folder: string, seen = new Set<string>()): Set<string> => {
     for (const next of ALLOWED[folder] ?? [])

@@ -51,7 +51,8 @@ function withNestMajor(name: string): string {
 }
 
 function nestMajor(): string {
-  const require = createRequire(import.meta.url);
+  // Not `import.meta`: jest runs this file as CommonJS in applications that are.
+  const require = createRequire(`${process.cwd()}/`);
   try {
     const { version } = require('@nestjs/core/package.json') as {
       version: string;
