@@ -1,5 +1,6 @@
 /** Two instances on one PostgreSQL decide as one. */
 import 'reflect-metadata';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, createUser, wrongCode } from '../helpers/api.js';
@@ -192,5 +193,54 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
       expect(distinct.size).toBe(1);
     }
     expect(sent()).toBe(before + 1);
+  });
+
+  it('answer a check with one Idempotency-Key alike on both, without a failure', async () => {
+    const users = await times(16, () => createUser(instances[0]!));
+    for (let round = 0; round < 10; round++) {
+      const key = randomUUID();
+      const rounds = await times(users.length, (i) =>
+        times(4, (instance) =>
+          post(
+            instance,
+            'check/',
+            { unique_id: users[i].unique_id, auth_code: '00000000' },
+            `${key} ${i}`,
+          ),
+        ),
+      );
+      for (const answers of rounds) {
+        const bodies = answers.map(({ body }) => body.data ?? body.error_code);
+        const first = round < 5 ? bodies[0] : 'too_many_attempts';
+        expect(bodies).toEqual(Array(4).fill(first));
+      }
+    }
+  });
+
+  it('wait for a key before they lock the user, as every other call does', async () => {
+    const { unique_id, otp } = await createUser(instances[0]!);
+    const key = randomUUID();
+    const id = createHash('sha256').update(`test\n${key}`).digest('hex');
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query(
+        "insert into idempotency (id, fingerprint, claim, expires_at) values ($1, '', '', $2)",
+        [id, Number.MAX_SAFE_INTEGER],
+      );
+      const answer = post(0, 'check/', { unique_id, auth_code: otp }, key);
+      const isWaiting = async () =>
+        (
+          await client.query(
+            'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
+          )
+        ).rowCount !== 0;
+      while (!(await isWaiting()));
+      await client.query(
+        'select from users where unique_id = $1 for update nowait',
+        [unique_id],
+      );
+      await client.query('rollback');
+      expect((await answer).body.data.authenticated).toBe(true);
+    });
   });
 });

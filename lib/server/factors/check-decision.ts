@@ -31,9 +31,6 @@ interface Attempt {
   method?: AuthMethod;
 }
 
-/** An Idempotency-Key was used by another instance meanwhile. */
-export class KeyTaken extends Error {}
-
 /**
  * Decides "authenticated"; nothing else does.
  *
@@ -54,13 +51,11 @@ export class CheckDecision {
   ) {}
 
   /**
-   * Decides checks of different users, in their order.
-   *
-   * @throws if the unit of work must be undone
+   * Decides checks of different users and with different keys, in their order.
    */
   async decide(unit: Unit, checks: readonly Check[]): Promise<Settled[]> {
     const queries = queriesOf(unit);
-    const settled = await this.stored(queries, checks);
+    const settled = await this.claim(queries, checks);
     const open = checks.flatMap((check, index) =>
       settled[index] ? [] : [{ check, index }],
     );
@@ -78,17 +73,22 @@ export class CheckDecision {
           code: normalizeAuthCode(check.code),
         });
     });
+    await queries.release(
+      open.flatMap(({ check: { once }, index }) =>
+        once && settled[index] ? [once.request.id] : [],
+      ),
+    );
     await this.useFactors(queries, attempts);
     await this.useSentCodes(queries, attempts);
     await this.saveUsers(queries, attempts);
-    await this.record(queries, attempts);
+    await this.putAnswers(queries, attempts);
     for (const attempt of attempts)
       settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
     return settled as Settled[];
   }
 
-  /** Answers to earlier requests with the same keys, or why there are none. */
-  private async stored(
+  /** Claims the keys. Answers to earlier requests with the same keys, or why there are none. */
+  private async claim(
     queries: CheckQueries,
     checks: readonly Check[],
   ): Promise<(Settled | undefined)[]> {
@@ -96,8 +96,10 @@ export class CheckDecision {
     const keyed = checks.flatMap(({ once }, index) =>
       once ? [{ request: once.request, index }] : [],
     );
-    const rows = await queries.records(
-      keyed.map(({ request }) => request.id),
+    const rows = await queries.claim(
+      keyed.map(({ request }) =>
+        this.records.rowOf(request, { pending: true }),
+      ),
       this.now(),
     );
     keyed.forEach(({ request, index }, i) => {
@@ -203,8 +205,8 @@ export class CheckDecision {
     await queries.saveUsers(changed);
   }
 
-  /** Stores the answers under their keys, in the same unit of work. */
-  private async record(
+  /** Stores the answers under their keys. */
+  private async putAnswers(
     queries: CheckQueries,
     attempts: readonly Attempt[],
   ): Promise<void> {
@@ -214,10 +216,7 @@ export class CheckDecision {
       const answer = once.answerTo(acceptedOf(attempt));
       return [this.records.rowOf(once.request, { answer })];
     });
-    if (rows.length === 0) return;
-    const stored = await queries.putRecords(rows, this.now());
-    // Another instance was faster: undo this, and answer what it stored.
-    if (stored.includes(false)) throw new KeyTaken();
+    await queries.putAnswers(rows);
   }
 }
 

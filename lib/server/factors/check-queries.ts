@@ -73,14 +73,20 @@ export interface CheckQueries {
   deleteSentCodes(codes: readonly LiveSentCode[]): Promise<boolean[]>;
   /** Stores the standing of locked users, and whether they are enrolled. */
   saveUsers(users: readonly LockedUser[]): Promise<void>;
-  /** The live records of idempotency keys; `undefined` for those without one. */
-  records(
-    ids: readonly string[],
+  /**
+   * Claims idempotency keys, in the order of their ids, before users are locked: the
+   * other calls take their locks in this order too. On PostgreSQL, waits for another
+   * unit of work with one of the keys. SQLite only reads: no other unit can write.
+   *
+   * @param pending the records of the claims
+   * @returns for each key, the live record it has already; `undefined` if it is claimed
+   */
+  claim(
+    pending: readonly IdempotencyRow[],
     now: number,
   ): Promise<(IdempotencyRow | undefined)[]>;
-  /** @returns for each record, whether its key was still free */
-  putRecords(
-    records: readonly IdempotencyRow[],
-    now: number,
-  ): Promise<boolean[]>;
+  /** Gives up claims of this unit. */
+  release(ids: readonly string[]): Promise<void>;
+  /** Stores the answers of claimed keys. */
+  putAnswers(records: readonly IdempotencyRow[]): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { DATABASE, type Database } from '../store/database.js';
 import type { Check, CheckOutcome, Settled } from './check.js';
-import { CheckDecision, KeyTaken } from './check-decision.js';
+import { CheckDecision } from './check-decision.js';
 
 /** Checks that are decided in one unit of work at most. */
 const MAX_BATCH = 64;
@@ -108,9 +108,8 @@ export class CheckService {
    */
   private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
     const isRepeated =
-      failure instanceof KeyTaken ||
       // A database that could not be reached is not to blame on a row.
-      (batch.length > 1 && !(failure instanceof ServerError));
+      batch.length > 1 && !(failure instanceof ServerError);
     if (!isRepeated) {
       for (const { reject } of batch) reject(failure);
       return;

@@ -65,24 +65,32 @@ const SAVE_USERS = `
     as saved (id, failures, next_attempt_at, wrong_codes_until, enrolled)
   where users.id = saved.id`;
 
-const RECORDS = `
-  select position, idempotency.*
-  from idempotency join unnest($1::text[]) with ordinality as asked (key, position)
-    on idempotency.id = asked.key
-  where expires_at > $2::bigint`;
-
-const PUT_RECORDS = `
-  insert into idempotency (id, fingerprint, claim, answer, expires_at)
-  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-    as given (id, fingerprint, claim, answer, expires_at)
+const CLAIM = `
+  insert into idempotency (id, fingerprint, claim, expires_at)
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+    as given (id, fingerprint, claim, expires_at)
   order by 1
   on conflict (id) do update set
     fingerprint = excluded.fingerprint,
     claim = excluded.claim,
-    answer = excluded.answer,
+    answer = null,
     expires_at = excluded.expires_at
-  where idempotency.expires_at <= $6::bigint
+  where idempotency.expires_at <= $5::bigint
   returning id`;
+
+// CLAIM has locked them: they are still there.
+const RECORDS = `
+  select position, idempotency.*
+  from idempotency join unnest($1::text[]) with ordinality as asked (key, position)
+    on idempotency.id = asked.key
+  where not key = any($2::text[])`;
+
+const RELEASE = 'delete from idempotency where id = any($1::text[])';
+
+const PUT_ANSWERS = `
+  update idempotency set answer = given.answer
+  from unnest($1::text[], $2::text[]) as given (id, answer)
+  where idempotency.id = given.id`;
 
 /** One statement per batch: see {@link CheckQueries}. */
 export class PostgresCheckQueries implements CheckQueries {
@@ -152,22 +160,34 @@ export class PostgresCheckQueries implements CheckQueries {
     ]);
   }
 
-  async records(ids: readonly string[], now: number) {
-    return await this.inOrder<IdempotencyRow>(RECORDS, ids.length, [ids, now]);
-  }
-
-  async putRecords(records: readonly IdempotencyRow[], now: number) {
-    if (records.length === 0) return [];
-    const rows = await this.unit.all<{ id: string }>(PUT_RECORDS, [
-      records.map(({ id }) => id),
-      records.map(({ fingerprint }) => fingerprint),
-      records.map(({ claim }) => claim),
-      records.map(({ answer }) => answer),
-      records.map(({ expires_at }) => expires_at),
+  async claim(pending: readonly IdempotencyRow[], now: number) {
+    if (pending.length === 0) return [];
+    const ids = pending.map(({ id }) => id);
+    const claimed = await this.unit.all<{ id: string }>(CLAIM, [
+      ids,
+      pending.map(({ fingerprint }) => fingerprint),
+      pending.map(({ claim }) => claim),
+      pending.map(({ expires_at }) => expires_at),
       now,
     ]);
-    const stored = new Set(rows.map(({ id }) => id));
-    return records.map(({ id }) => stored.has(id));
+    const others = ids.length - claimed.length;
+    return await this.inOrder<IdempotencyRow>(
+      RECORDS,
+      others === 0 ? 0 : ids.length,
+      [ids, claimed.map(({ id }) => id)],
+    );
+  }
+
+  async release(ids: readonly string[]) {
+    if (ids.length > 0) await this.unit.run(RELEASE, [ids]);
+  }
+
+  async putAnswers(records: readonly IdempotencyRow[]) {
+    if (records.length === 0) return;
+    await this.unit.run(PUT_ANSWERS, [
+      records.map(({ id }) => id),
+      records.map(({ answer }) => answer),
+    ]);
   }
 
   private async inOrder<Row>(

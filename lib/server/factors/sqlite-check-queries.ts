@@ -41,15 +41,10 @@ const SAVE_USER = `
 
 const RECORD = 'select * from idempotency where id = ? and expires_at > ?';
 
-const PUT_RECORD = `
-  insert into idempotency (id, fingerprint, claim, answer, expires_at)
-  values (?, ?, ?, ?, ?)
-  on conflict (id) do update set
-    fingerprint = excluded.fingerprint,
-    claim = excluded.claim,
-    answer = excluded.answer,
-    expires_at = excluded.expires_at
-  where idempotency.expires_at <= ?`;
+// Where there is a record, it has expired: the unit has looked.
+const PUT_ANSWER = `
+  insert or replace into idempotency (id, fingerprint, claim, answer, expires_at)
+  values (?, ?, ?, ?, ?)`;
 
 /** One statement per check: see {@link CheckQueries}. */
 export class SqliteCheckQueries implements CheckQueries {
@@ -111,18 +106,26 @@ export class SqliteCheckQueries implements CheckQueries {
     ]);
   }
 
-  records(ids: readonly string[], now: number) {
-    return this.first<string, IdempotencyRow>(RECORD, ids, (id) => [id, now]);
+  claim(pending: readonly IdempotencyRow[], now: number) {
+    return this.first<IdempotencyRow, IdempotencyRow>(
+      RECORD,
+      pending,
+      ({ id }) => [id, now],
+    );
   }
 
-  putRecords(records: readonly IdempotencyRow[], now: number) {
-    return this.changed(PUT_RECORD, records, (row) => [
+  /** A claim wrote nothing. */
+  release() {
+    return Promise.resolve();
+  }
+
+  async putAnswers(records: readonly IdempotencyRow[]) {
+    await this.changed(PUT_ANSWER, records, (row) => [
       row.id,
       row.fingerprint,
       row.claim,
       row.answer,
       row.expires_at,
-      now,
     ]);
   }
 
