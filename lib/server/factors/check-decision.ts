@@ -65,13 +65,15 @@ export class CheckDecision {
       const user = users[i];
       const error = this.attempts.refusal(user);
       if (error) settled[index] = { error };
-      else
+      else {
+        const { owner, code } = check;
         attempts.push({
           check,
           index,
-          user: user!,
-          code: normalizeAuthCode(check.code),
+          user: { ...user!, realm: owner.realm, unique_id: owner.unique_id },
+          code: normalizeAuthCode(code),
         });
+      }
     });
     await queries.release(
       open.flatMap(({ check: { once }, index }) =>

@@ -3,9 +3,11 @@ import type { Owner } from '../store/factor-secrets.js';
 import type { FactorRow, IdempotencyRow, UserRow } from '../store/schema.js';
 import type { Standing } from './attempt-limiter.js';
 
-/** A user whose row is locked until the unit of work ends. */
-export type LockedUser = Standing &
-  Pick<UserRow, 'id' | 'realm' | 'unique_id' | 'enrolled' | 'epoch'>;
+/** The row of a user, locked until the unit of work ends. */
+export type LockedRow = Standing & Pick<UserRow, 'id' | 'enrolled' | 'epoch'>;
+
+/** A user whose row is locked. Their names are those that were asked for, never the row's. */
+export type LockedUser = LockedRow & Pick<UserRow, 'realm' | 'unique_id'>;
 
 /** A sent code that can be used now. */
 export interface LiveSentCode {
@@ -53,7 +55,7 @@ export interface CheckQueries {
    *
    * @returns `undefined` for those who do not exist
    */
-  lock(owners: readonly Owner[]): Promise<(LockedUser | undefined)[]>;
+  lock(owners: readonly Owner[]): Promise<(LockedRow | undefined)[]>;
   /**
    * The factors of locked users whose codes have so many digits: authenticator apps
    * and one-time passes, or recovery codes, which have as many letters.
@@ -72,7 +74,7 @@ export interface CheckQueries {
   /** @returns for each sent code, whether it was there */
   deleteSentCodes(codes: readonly LiveSentCode[]): Promise<boolean[]>;
   /** Stores the standing of locked users, and whether they are enrolled. */
-  saveUsers(users: readonly LockedUser[]): Promise<void>;
+  saveUsers(users: readonly LockedRow[]): Promise<void>;
   /**
    * Claims idempotency keys, in the order of their ids, before users are locked: the
    * other calls take their locks in this order too. On PostgreSQL, waits for another

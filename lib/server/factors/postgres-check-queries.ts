@@ -7,14 +7,13 @@ import type {
   ComparedFactor,
   CounterMove,
   LiveSentCode,
-  LockedUser,
+  LockedRow,
 } from './check-queries.js';
 
 // Each of the batch has a position, from 1, in which results are put in order.
 
 const LOCK = `
-  select position, users.id, users.realm, users.unique_id, enrolled, epoch,
-    failures, next_attempt_at, wrong_codes_until
+  select position, users.id, enrolled, epoch, failures, next_attempt_at, wrong_codes_until
   from users join unnest($1::text[], $2::text[])
     with ordinality as asked (realm, unique_id, position)
     on users.realm = asked.realm and users.unique_id = asked.unique_id
@@ -97,7 +96,7 @@ export class PostgresCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
   lock(owners: readonly Owner[]) {
-    return this.inOrder<LockedUser>(LOCK, owners.length, [
+    return this.inOrder<LockedRow>(LOCK, owners.length, [
       owners.map(({ realm }) => realm),
       owners.map(({ unique_id }) => unique_id),
     ]);
@@ -149,7 +148,7 @@ export class PostgresCheckQueries implements CheckQueries {
     );
   }
 
-  async saveUsers(users: readonly LockedUser[]) {
+  async saveUsers(users: readonly LockedRow[]) {
     if (users.length === 0) return;
     await this.unit.run(SAVE_USERS, [
       users.map(({ id }) => id),

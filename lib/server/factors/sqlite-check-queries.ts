@@ -7,13 +7,12 @@ import type {
   ComparedFactor,
   CounterMove,
   LiveSentCode,
-  LockedUser,
+  LockedRow,
 } from './check-queries.js';
 
 // A unit of work on SQLite is the only one that writes: reading a row locks it.
 const LOCK = `
-  select id, realm, unique_id, enrolled, epoch,
-    failures, next_attempt_at, wrong_codes_until
+  select id, enrolled, epoch, failures, next_attempt_at, wrong_codes_until
   from users where realm = ? and unique_id = ?`;
 
 const FACTORS = `
@@ -51,7 +50,7 @@ export class SqliteCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
   lock(owners: readonly Owner[]) {
-    return this.first<Owner, LockedUser>(
+    return this.first<Owner, LockedRow>(
       LOCK,
       owners,
       ({ realm, unique_id }) => [realm, unique_id],
@@ -96,7 +95,7 @@ export class SqliteCheckQueries implements CheckQueries {
     );
   }
 
-  async saveUsers(users: readonly LockedUser[]) {
+  async saveUsers(users: readonly LockedRow[]) {
     await this.changed(SAVE_USER, users, (user) => [
       user.failures,
       user.next_attempt_at,
