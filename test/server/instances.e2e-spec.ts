@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type pg from 'pg';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, createUser, wrongCode } from '../helpers/api.js';
 import {
@@ -44,6 +45,13 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
     post(instance, 'check/', { unique_id, auth_code });
   const times = <T>(count: number, act: (index: number) => Promise<T>) =>
     Promise.all(Array.from({ length: count }, (_, index) => act(index)));
+  /** Whether another connection waits for a lock of this one. */
+  const isBlocking = async (client: pg.Client) => {
+    const { rowCount } = await client.query(
+      'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
+    );
+    return rowCount !== 0;
+  };
   const contacts = {
     email: 'jane@example.com',
     sms_number: '9162627232',
@@ -166,6 +174,39 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
     });
   });
 
+  it('answer the checks of others while several checks of one user wait for their row', async () => {
+    const [locked, ...others] = await times(20, () =>
+      createUser(instances[0]!),
+    );
+    const codeOf = (user: any) => instances[0]!.totp(user.key);
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query('select from users where unique_id = $1 for update', [
+        locked.unique_id,
+      ]);
+      let answered = 0;
+      const waiting = times(4, async (i) => {
+        // Unequal keys: each has a record of its own.
+        const { unique_id } = locked;
+        const params = { unique_id, auth_code: codeOf(locked) };
+        const { status } = await post(0, 'check/', params, randomUUID());
+        answered += 1;
+        return [i, status];
+      });
+      while (!(await isBlocking(client)));
+      const answers = await times(others.length, (i) =>
+        check(0, others[i].unique_id, codeOf(others[i])),
+      );
+      expect(answers.map(({ body }) => body.data.authenticated)).toEqual(
+        Array(19).fill(true),
+      );
+      expect((await check(0, 'nobody', '000000')).status).toBe(404);
+      expect(answered).toBe(0);
+      await client.query('rollback');
+      expect(await waiting).toEqual([0, 1, 2, 3].map((i) => [i, 200]));
+    });
+  });
+
   it('carry out requests with one Idempotency-Key once, and give all the same answer', async () => {
     const user = await createUser(instances[0]!, contacts);
     const { unique_id } = user;
@@ -228,13 +269,7 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
         [id, Number.MAX_SAFE_INTEGER],
       );
       const answer = post(0, 'check/', { unique_id, auth_code: otp }, key);
-      const isWaiting = async () =>
-        (
-          await client.query(
-            'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
-          )
-        ).rowCount !== 0;
-      while (!(await isWaiting()));
+      while (!(await isBlocking(client)));
       await client.query(
         'select from users where unique_id = $1 for update nowait',
         [unique_id],

@@ -13,8 +13,9 @@ import {
 import type { Unit } from '../store/database.js';
 import { IdempotencyStore } from '../store/idempotency-store.js';
 import { AttemptLimiter } from './attempt-limiter.js';
-import type { AcceptedCode, Check, Settled } from './check.js';
+import type { AcceptedCode, Check, Settled, Skipped } from './check.js';
 import type { CheckQueries, LockedUser } from './check-queries.js';
+import { CheckRecords } from './check-records.js';
 import { CodeMatcher, type Match } from './code-matcher.js';
 import { PostgresCheckQueries } from './postgres-check-queries.js';
 import { SqliteCheckQueries } from './sqlite-check-queries.js';
@@ -42,27 +43,48 @@ interface Attempt {
  */
 @Injectable()
 export class CheckDecision {
+  private readonly records: CheckRecords;
+
   constructor(
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly matcher: CodeMatcher,
     private readonly attempts: AttemptLimiter,
-    private readonly records: IdempotencyStore,
-  ) {}
+    records: IdempotencyStore,
+  ) {
+    this.records = new CheckRecords(records, now);
+  }
 
   /**
    * Decides checks of different users and with different keys, in their order.
+   *
+   * @param waits whether to wait for users whose rows are locked; otherwise, PostgreSQL
+   *   skips their checks, and those of users who do not exist
    */
-  async decide(unit: Unit, checks: readonly Check[]): Promise<Settled[]> {
+  async decide(
+    unit: Unit,
+    checks: readonly Check[],
+    waits: boolean,
+  ): Promise<(Settled | Skipped)[]> {
     const queries = queriesOf(unit);
-    const settled = await this.claim(queries, checks);
+    const settled: (Settled | Skipped | undefined)[] = await this.records.claim(
+      queries,
+      checks,
+    );
     const open = checks.flatMap((check, index) =>
       settled[index] ? [] : [{ check, index }],
     );
-    const users = await queries.lock(open.map(({ check }) => check.owner));
+    const users = await queries.lock(
+      open.map(({ check }) => check.owner),
+      waits,
+    );
     const attempts: Attempt[] = [];
     open.forEach(({ check, index }, i) => {
       const user = users[i];
+      if (user === 'skipped') {
+        settled[index] = { skipped: true };
+        return;
+      }
       const error = this.attempts.refusal(user);
       if (error) settled[index] = { error };
       else {
@@ -83,39 +105,16 @@ export class CheckDecision {
     await this.useFactors(queries, attempts);
     await this.useSentCodes(queries, attempts);
     await this.saveUsers(queries, attempts);
-    await this.putAnswers(queries, attempts);
+    await this.records.putAnswers(
+      queries,
+      attempts.map((attempt) => ({
+        check: attempt.check,
+        accepted: acceptedOf(attempt),
+      })),
+    );
     for (const attempt of attempts)
       settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
-    return settled as Settled[];
-  }
-
-  /** Claims the keys. Answers to earlier requests with the same keys, or why there are none. */
-  private async claim(
-    queries: CheckQueries,
-    checks: readonly Check[],
-  ): Promise<(Settled | undefined)[]> {
-    const settled = new Array<Settled | undefined>(checks.length);
-    const keyed = checks.flatMap(({ once }, index) =>
-      once ? [{ request: once.request, index }] : [],
-    );
-    const rows = await queries.claim(
-      keyed.map(({ request }) =>
-        this.records.rowOf(request, { pending: true }),
-      ),
-      this.now(),
-    );
-    keyed.forEach(({ request, index }, i) => {
-      const row = rows[i];
-      if (!row) return;
-      try {
-        settled[index] = {
-          outcome: { stored: this.records.read(request, row) },
-        };
-      } catch (error) {
-        settled[index] = { error };
-      }
-    });
-    return settled;
+    return settled as (Settled | Skipped)[];
   }
 
   /** Codes of authenticator apps, one-time passes, and recovery codes. */
@@ -205,20 +204,6 @@ export class CheckDecision {
       return isSame ? [] : [{ ...user, ...standing, enrolled }];
     });
     await queries.saveUsers(changed);
-  }
-
-  /** Stores the answers under their keys. */
-  private async putAnswers(
-    queries: CheckQueries,
-    attempts: readonly Attempt[],
-  ): Promise<void> {
-    const rows = attempts.flatMap((attempt) => {
-      const { once } = attempt.check;
-      if (!once) return [];
-      const answer = once.answerTo(acceptedOf(attempt));
-      return [this.records.rowOf(once.request, { answer })];
-    });
-    await queries.putAnswers(rows);
   }
 }
 

@@ -53,9 +53,14 @@ export interface CheckQueries {
   /**
    * Locks users, in the order of their ids, so that two batches cannot deadlock.
    *
-   * @returns `undefined` for those who do not exist
+   * @param waits whether to wait for rows that are locked; otherwise, PostgreSQL skips them
+   * @returns `undefined` for those who do not exist; `'skipped'` for those who are locked
+   *   by another unit of work, or do not exist
    */
-  lock(owners: readonly Owner[]): Promise<(LockedRow | undefined)[]>;
+  lock(
+    owners: readonly Owner[],
+    waits: boolean,
+  ): Promise<(LockedRow | 'skipped' | undefined)[]>;
   /**
    * The factors of locked users whose codes have so many digits: authenticator apps
    * and one-time passes, or recovery codes, which have as many letters.

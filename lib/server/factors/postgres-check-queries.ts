@@ -20,6 +20,8 @@ const LOCK = `
   order by users.id
   for update of users`;
 
+const LOCK_FREE = `${LOCK} skip locked`;
+
 const FACTORS = `
   select factors.id, factors.user_id, kind, secret, algorithm, factors.digits, period, counter
   from factors join unnest($1::text[], $2::integer[]) as asked (user_id, digits)
@@ -95,11 +97,16 @@ const PUT_ANSWERS = `
 export class PostgresCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
-  lock(owners: readonly Owner[]) {
-    return this.inOrder<LockedRow>(LOCK, owners.length, [
-      owners.map(({ realm }) => realm),
-      owners.map(({ unique_id }) => unique_id),
-    ]);
+  async lock(owners: readonly Owner[], waits: boolean) {
+    const rows = await this.inOrder<LockedRow>(
+      waits ? LOCK : LOCK_FREE,
+      owners.length,
+      [
+        owners.map(({ realm }) => realm),
+        owners.map(({ unique_id }) => unique_id),
+      ],
+    );
+    return waits ? rows : rows.map((row) => row ?? 'skipped');
   }
 
   async factors(asked: readonly AskedFactors[]) {
