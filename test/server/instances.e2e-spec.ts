@@ -1,6 +1,8 @@
 /** Two instances on one PostgreSQL decide as one. */
 import 'reflect-metadata';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type pg from 'pg';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, createUser, wrongCode } from '../helpers/api.js';
 import {
@@ -43,6 +45,13 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
     post(instance, 'check/', { unique_id, auth_code });
   const times = <T>(count: number, act: (index: number) => Promise<T>) =>
     Promise.all(Array.from({ length: count }, (_, index) => act(index)));
+  /** Whether another connection waits for a lock of this one. */
+  const isBlocking = async (client: pg.Client) => {
+    const { rowCount } = await client.query(
+      'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
+    );
+    return rowCount !== 0;
+  };
   const contacts = {
     email: 'jane@example.com',
     sms_number: '9162627232',
@@ -165,6 +174,39 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
     });
   });
 
+  it('answer the checks of others while several checks of one user wait for their row', async () => {
+    const [locked, ...others] = await times(20, () =>
+      createUser(instances[0]!),
+    );
+    const codeOf = (user: any) => instances[0]!.totp(user.key);
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query('select from users where unique_id = $1 for update', [
+        locked.unique_id,
+      ]);
+      let answered = 0;
+      const waiting = times(4, async (i) => {
+        // Unequal keys: each has a record of its own.
+        const { unique_id } = locked;
+        const params = { unique_id, auth_code: codeOf(locked) };
+        const { status } = await post(0, 'check/', params, randomUUID());
+        answered += 1;
+        return [i, status];
+      });
+      while (!(await isBlocking(client)));
+      const answers = await times(others.length, (i) =>
+        check(0, others[i].unique_id, codeOf(others[i])),
+      );
+      expect(answers.map(({ body }) => body.data.authenticated)).toEqual(
+        Array(19).fill(true),
+      );
+      expect((await check(0, 'nobody', '000000')).status).toBe(404);
+      expect(answered).toBe(0);
+      await client.query('rollback');
+      expect(await waiting).toEqual([0, 1, 2, 3].map((i) => [i, 200]));
+    });
+  });
+
   it('carry out requests with one Idempotency-Key once, and give all the same answer', async () => {
     const user = await createUser(instances[0]!, contacts);
     const { unique_id } = user;
@@ -192,5 +234,48 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
       expect(distinct.size).toBe(1);
     }
     expect(sent()).toBe(before + 1);
+  });
+
+  it('answer a check with one Idempotency-Key alike on both, without a failure', async () => {
+    const users = await times(16, () => createUser(instances[0]!));
+    for (let round = 0; round < 10; round++) {
+      const key = randomUUID();
+      const rounds = await times(users.length, (i) =>
+        times(4, (instance) =>
+          post(
+            instance,
+            'check/',
+            { unique_id: users[i].unique_id, auth_code: '00000000' },
+            `${key} ${i}`,
+          ),
+        ),
+      );
+      for (const answers of rounds) {
+        const bodies = answers.map(({ body }) => body.data ?? body.error_code);
+        const first = round < 5 ? bodies[0] : 'too_many_attempts';
+        expect(bodies).toEqual(Array(4).fill(first));
+      }
+    }
+  });
+
+  it('wait for a key before they lock the user, as every other call does', async () => {
+    const { unique_id, otp } = await createUser(instances[0]!);
+    const key = randomUUID();
+    const id = createHash('sha256').update(`test\n${key}`).digest('hex');
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query(
+        "insert into idempotency (id, fingerprint, claim, expires_at) values ($1, '', '', $2)",
+        [id, Number.MAX_SAFE_INTEGER],
+      );
+      const answer = post(0, 'check/', { unique_id, auth_code: otp }, key);
+      while (!(await isBlocking(client)));
+      await client.query(
+        'select from users where unique_id = $1 for update nowait',
+        [unique_id],
+      );
+      await client.query('rollback');
+      expect((await answer).body.data.authenticated).toBe(true);
+    });
   });
 });

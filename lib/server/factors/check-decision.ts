@@ -13,8 +13,9 @@ import {
 import type { Unit } from '../store/database.js';
 import { IdempotencyStore } from '../store/idempotency-store.js';
 import { AttemptLimiter } from './attempt-limiter.js';
-import type { AcceptedCode, Check, Settled } from './check.js';
+import type { AcceptedCode, Check, Settled, Skipped } from './check.js';
 import type { CheckQueries, LockedUser } from './check-queries.js';
+import { CheckRecords } from './check-records.js';
 import { CodeMatcher, type Match } from './code-matcher.js';
 import { PostgresCheckQueries } from './postgres-check-queries.js';
 import { SqliteCheckQueries } from './sqlite-check-queries.js';
@@ -31,9 +32,6 @@ interface Attempt {
   method?: AuthMethod;
 }
 
-/** An Idempotency-Key was used by another instance meanwhile. */
-export class KeyTaken extends Error {}
-
 /**
  * Decides "authenticated"; nothing else does.
  *
@@ -45,73 +43,78 @@ export class KeyTaken extends Error {}
  */
 @Injectable()
 export class CheckDecision {
+  private readonly records: CheckRecords;
+
   constructor(
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly matcher: CodeMatcher,
     private readonly attempts: AttemptLimiter,
-    private readonly records: IdempotencyStore,
-  ) {}
+    records: IdempotencyStore,
+  ) {
+    this.records = new CheckRecords(records, now);
+  }
 
   /**
-   * Decides checks of different users, in their order.
+   * Decides checks of different users and with different keys, in their order.
    *
-   * @throws if the unit of work must be undone
+   * @param waits whether to wait for users whose rows are locked; otherwise, PostgreSQL
+   *   skips their checks, and those of users who do not exist
    */
-  async decide(unit: Unit, checks: readonly Check[]): Promise<Settled[]> {
+  async decide(
+    unit: Unit,
+    checks: readonly Check[],
+    waits: boolean,
+  ): Promise<(Settled | Skipped)[]> {
     const queries = queriesOf(unit);
-    const settled = await this.stored(queries, checks);
+    const settled: (Settled | Skipped | undefined)[] = await this.records.claim(
+      queries,
+      checks,
+    );
     const open = checks.flatMap((check, index) =>
       settled[index] ? [] : [{ check, index }],
     );
-    const users = await queries.lock(open.map(({ check }) => check.owner));
+    const users = await queries.lock(
+      open.map(({ check }) => check.owner),
+      waits,
+    );
     const attempts: Attempt[] = [];
     open.forEach(({ check, index }, i) => {
       const user = users[i];
+      if (user === 'skipped') {
+        settled[index] = { skipped: true };
+        return;
+      }
       const error = this.attempts.refusal(user);
       if (error) settled[index] = { error };
-      else
+      else {
+        const { owner, code } = check;
         attempts.push({
           check,
           index,
-          user: user!,
-          code: normalizeAuthCode(check.code),
+          user: { ...user!, realm: owner.realm, unique_id: owner.unique_id },
+          code: normalizeAuthCode(code),
         });
+      }
     });
+    await queries.release(
+      open.flatMap(({ check: { once }, index }) =>
+        once && settled[index] ? [once.request.id] : [],
+      ),
+    );
     await this.useFactors(queries, attempts);
     await this.useSentCodes(queries, attempts);
     await this.saveUsers(queries, attempts);
-    await this.record(queries, attempts);
+    await this.records.putAnswers(
+      queries,
+      attempts.map((attempt) => ({
+        check: attempt.check,
+        accepted: acceptedOf(attempt),
+      })),
+    );
     for (const attempt of attempts)
       settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
-    return settled as Settled[];
-  }
-
-  /** Answers to earlier requests with the same keys, or why there are none. */
-  private async stored(
-    queries: CheckQueries,
-    checks: readonly Check[],
-  ): Promise<(Settled | undefined)[]> {
-    const settled = new Array<Settled | undefined>(checks.length);
-    const keyed = checks.flatMap(({ once }, index) =>
-      once ? [{ request: once.request, index }] : [],
-    );
-    const rows = await queries.records(
-      keyed.map(({ request }) => request.id),
-      this.now(),
-    );
-    keyed.forEach(({ request, index }, i) => {
-      const row = rows[i];
-      if (!row) return;
-      try {
-        settled[index] = {
-          outcome: { stored: this.records.read(request, row) },
-        };
-      } catch (error) {
-        settled[index] = { error };
-      }
-    });
-    return settled;
+    return settled as (Settled | Skipped)[];
   }
 
   /** Codes of authenticator apps, one-time passes, and recovery codes. */
@@ -201,23 +204,6 @@ export class CheckDecision {
       return isSame ? [] : [{ ...user, ...standing, enrolled }];
     });
     await queries.saveUsers(changed);
-  }
-
-  /** Stores the answers under their keys, in the same unit of work. */
-  private async record(
-    queries: CheckQueries,
-    attempts: readonly Attempt[],
-  ): Promise<void> {
-    const rows = attempts.flatMap((attempt) => {
-      const { once } = attempt.check;
-      if (!once) return [];
-      const answer = once.answerTo(acceptedOf(attempt));
-      return [this.records.rowOf(once.request, { answer })];
-    });
-    if (rows.length === 0) return;
-    const stored = await queries.putRecords(rows, this.now());
-    // Another instance was faster: undo this, and answer what it stored.
-    if (stored.includes(false)) throw new KeyTaken();
   }
 }
 

@@ -3,9 +3,11 @@ import type { Owner } from '../store/factor-secrets.js';
 import type { FactorRow, IdempotencyRow, UserRow } from '../store/schema.js';
 import type { Standing } from './attempt-limiter.js';
 
-/** A user whose row is locked until the unit of work ends. */
-export type LockedUser = Standing &
-  Pick<UserRow, 'id' | 'realm' | 'unique_id' | 'enrolled' | 'epoch'>;
+/** The row of a user, locked until the unit of work ends. */
+export type LockedRow = Standing & Pick<UserRow, 'id' | 'enrolled' | 'epoch'>;
+
+/** A user whose row is locked. Their names are those that were asked for, never the row's. */
+export type LockedUser = LockedRow & Pick<UserRow, 'realm' | 'unique_id'>;
 
 /** A sent code that can be used now. */
 export interface LiveSentCode {
@@ -51,9 +53,14 @@ export interface CheckQueries {
   /**
    * Locks users, in the order of their ids, so that two batches cannot deadlock.
    *
-   * @returns `undefined` for those who do not exist
+   * @param waits whether to wait for rows that are locked; otherwise, PostgreSQL skips them
+   * @returns `undefined` for those who do not exist; `'skipped'` for those who are locked
+   *   by another unit of work, or do not exist
    */
-  lock(owners: readonly Owner[]): Promise<(LockedUser | undefined)[]>;
+  lock(
+    owners: readonly Owner[],
+    waits: boolean,
+  ): Promise<(LockedRow | 'skipped' | undefined)[]>;
   /**
    * The factors of locked users whose codes have so many digits: authenticator apps
    * and one-time passes, or recovery codes, which have as many letters.
@@ -72,15 +79,21 @@ export interface CheckQueries {
   /** @returns for each sent code, whether it was there */
   deleteSentCodes(codes: readonly LiveSentCode[]): Promise<boolean[]>;
   /** Stores the standing of locked users, and whether they are enrolled. */
-  saveUsers(users: readonly LockedUser[]): Promise<void>;
-  /** The live records of idempotency keys; `undefined` for those without one. */
-  records(
-    ids: readonly string[],
+  saveUsers(users: readonly LockedRow[]): Promise<void>;
+  /**
+   * Claims idempotency keys, in the order of their ids, before users are locked: the
+   * other calls take their locks in this order too. On PostgreSQL, waits for another
+   * unit of work with one of the keys. SQLite only reads: no other unit can write.
+   *
+   * @param pending the records of the claims
+   * @returns for each key, the live record it has already; `undefined` if it is claimed
+   */
+  claim(
+    pending: readonly IdempotencyRow[],
     now: number,
   ): Promise<(IdempotencyRow | undefined)[]>;
-  /** @returns for each record, whether its key was still free */
-  putRecords(
-    records: readonly IdempotencyRow[],
-    now: number,
-  ): Promise<boolean[]>;
+  /** Gives up claims of this unit. */
+  release(ids: readonly string[]): Promise<void>;
+  /** Stores the answers of claimed keys. */
+  putAnswers(records: readonly IdempotencyRow[]): Promise<void>;
 }

@@ -2,14 +2,20 @@ import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { DATABASE, type Database } from '../store/database.js';
-import type { Check, CheckOutcome, Settled } from './check.js';
-import { CheckDecision, KeyTaken } from './check-decision.js';
+import type { Check, CheckOutcome, Settled, Skipped } from './check.js';
+import { CheckDecision } from './check-decision.js';
 
 /** Checks that are decided in one unit of work at most. */
 const MAX_BATCH = 64;
+/** Checks that are decided alone at the same time: each may wait for a lock, and keeps a connection. */
+const MAX_ALONE = 3;
 
 interface Waiting {
   check: Check;
+  /** names the user */
+  user: string;
+  /** name the user and the Idempotency-Key: checks with a name in common are decided one after the other */
+  names: readonly string[];
   resolve: (outcome: CheckOutcome) => void;
   reject: (error: unknown) => void;
 }
@@ -18,11 +24,19 @@ interface Waiting {
  * Checks codes. Checks that wait at the same moment are decided together, in one
  * unit of work, and the answers leave after its commit. While one batch commits,
  * the next one gathers; a lone check waits for nobody.
+ *
+ * A batch waits for no user: a check of a user whose row is locked by another unit
+ * of work is decided alone, afterwards.
  */
 @Injectable()
 export class CheckService {
   private waiting: Waiting[] = [];
+  /** Those that wait to be decided alone. */
+  private alone: Waiting[] = [];
+  /** Names in the checks that are being decided. */
+  private readonly held = new Set<string>();
   private running = 0;
+  private runningAlone = 0;
 
   constructor(
     @Inject(DATABASE) private readonly database: Database,
@@ -36,10 +50,26 @@ export class CheckService {
    * @throws NotFoundError if there is no such user
    */
   check(check: Check): Promise<CheckOutcome> {
+    const { owner, once } = check;
+    // A realm contains no line break: each pair has its own name.
+    const user = `user ${owner.realm}\n${owner.unique_id}`;
+    const names = once ? [user, `key ${once.request.id}`] : [user];
     return new Promise((resolve, reject) => {
-      this.waiting.push({ check, resolve, reject });
-      if (this.running < this.database.parallelUnits) void this.run();
+      this.waiting.push({ check, user, names, resolve, reject });
+      this.start();
     });
+  }
+
+  /** Starts what can be started. */
+  private start(): void {
+    const isFree = (waiting: Waiting) => this.isFree(waiting);
+    if (this.running < this.database.parallelUnits && this.waiting.some(isFree))
+      void this.run();
+    while (this.runningAlone < MAX_ALONE) {
+      const next = this.alone.findIndex(isFree);
+      if (next < 0) break;
+      void this.runAlone(this.alone.splice(next, 1)[0]!);
+    }
   }
 
   private async run(): Promise<void> {
@@ -52,94 +82,112 @@ export class CheckService {
         return this.decision.decide(
           unit,
           batch.map(({ check }) => check),
+          false,
         );
       });
-      settle(batch!, settled);
-      this.refuseAlike(batch!, settled);
+      this.settle(batch!, settled);
     } catch (error) {
-      const isUnavailable = error instanceof ServerError;
-      batch ??= isUnavailable ? this.waiting.splice(0) : this.take();
-      await this.runEach(batch, error);
+      if (error instanceof ServerError)
+        // The database could not be reached: that is not to blame on a row.
+        rejectAll(batch ?? this.waiting.splice(0), error);
+      else {
+        batch ??= this.take();
+        // Each alone, so that nobody pays for another's row.
+        if (batch.length > 1) this.alone.push(...batch);
+        else rejectAll(batch, error);
+      }
     } finally {
       this.running -= 1;
-      if (this.waiting.length > 0) void this.run();
+      this.release(batch ?? []);
+      this.start();
     }
   }
 
-  /** The next batch: a user, or an Idempotency-Key, that occurs twice waits for the next one. */
+  private async runAlone(waiting: Waiting): Promise<void> {
+    this.runningAlone += 1;
+    this.hold(waiting);
+    try {
+      const settled = await this.database.unit((unit) =>
+        this.decision.decide(unit, [waiting.check], true),
+      );
+      this.settle([waiting], settled);
+    } catch (error) {
+      // The others of the user would wait as long, one after the other, and fail too.
+      rejectAll([waiting, ...this.remove(new Set([waiting.user]))], error);
+    } finally {
+      this.runningAlone -= 1;
+      this.release([waiting]);
+      this.start();
+    }
+  }
+
+  /** The next batch. */
   private take(): Waiting[] {
     const batch: Waiting[] = [];
     const rest: Waiting[] = [];
-    const taken = new Set<string>();
-    for (const waiting of this.waiting) {
-      const { once } = waiting.check;
-      const names = [nameOf(waiting.check)];
-      if (once) names.push(`key ${once.request.id}`);
-      if (batch.length < MAX_BATCH && !names.some((name) => taken.has(name))) {
+    let i = 0;
+    for (; i < this.waiting.length && batch.length < MAX_BATCH; i++) {
+      const waiting = this.waiting[i]!;
+      if (this.isFree(waiting)) {
+        this.hold(waiting);
         batch.push(waiting);
-        for (const name of names) taken.add(name);
       } else rest.push(waiting);
     }
-    this.waiting = rest;
+    this.waiting = rest.concat(this.waiting.slice(i));
     return batch;
+  }
+
+  private isFree({ names }: Waiting): boolean {
+    return !names.some((name) => this.held.has(name));
+  }
+
+  private hold({ names }: Waiting): void {
+    for (const name of names) this.held.add(name);
+  }
+
+  private release(batch: readonly Waiting[]): void {
+    for (const { names } of batch)
+      for (const name of names) this.held.delete(name);
+  }
+
+  /** Removes the waiting checks of users. */
+  private remove(users: { has(user: string): boolean }): Waiting[] {
+    const isMeant = ({ user }: Waiting) => users.has(user);
+    const removed = [...this.alone, ...this.waiting].filter(isMeant);
+    this.alone = this.alone.filter((one) => !isMeant(one));
+    this.waiting = this.waiting.filter((one) => !isMeant(one));
+    return removed;
+  }
+
+  private settle(
+    batch: readonly Waiting[],
+    settled: readonly (Settled | Skipped)[],
+  ): void {
+    const refusals = new Map<string, RateLimitError>();
+    batch.forEach((waiting, i) => {
+      const one = settled[i]!;
+      if ('outcome' in one) waiting.resolve(one.outcome);
+      else if ('skipped' in one) this.alone.push(waiting);
+      else {
+        waiting.reject(one.error);
+        if (one.error instanceof RateLimitError)
+          refusals.set(waiting.user, one.error);
+      }
+    });
+    if (refusals.size > 0) this.refuseAlike(refusals);
   }
 
   /**
    * Refuses the waiting checks of users who have to wait: hundreds of guesses at
    * one user need not take hundreds of batches. One with a key may have an answer.
    */
-  private refuseAlike(batch: Waiting[], settled: Settled[]): void {
-    const refusals = new Map<string, RateLimitError>();
-    settled.forEach((one, i) => {
-      if ('error' in one && one.error instanceof RateLimitError)
-        refusals.set(nameOf(batch[i]!.check), one.error);
-    });
-    if (refusals.size === 0) return;
-    this.waiting = this.waiting.filter(({ check, reject }) => {
-      const refusal = check.once ? undefined : refusals.get(nameOf(check));
-      if (refusal) reject(refusal);
-      return !refusal;
-    });
-  }
-
-  /**
-   * After a failure of the whole batch: each alone, so that nobody pays for another's row.
-   * Not after a ServerError: the database as a whole was not available.
-   */
-  private async runEach(batch: Waiting[], failure: unknown): Promise<void> {
-    const isRepeated =
-      failure instanceof KeyTaken ||
-      // A database that could not be reached is not to blame on a row.
-      (batch.length > 1 && !(failure instanceof ServerError));
-    if (!isRepeated) {
-      for (const { reject } of batch) reject(failure);
-      return;
-    }
-    // At the same time: one may wait for a lock.
-    await Promise.all(
-      batch.map(async (waiting) => {
-        try {
-          const settled = await this.database.unit((unit) =>
-            this.decision.decide(unit, [waiting.check]),
-          );
-          settle([waiting], settled);
-        } catch (error) {
-          waiting.reject(error);
-        }
-      }),
-    );
+  private refuseAlike(refusals: Map<string, RateLimitError>): void {
+    for (const waiting of this.remove(refusals))
+      if (waiting.check.once) this.waiting.push(waiting);
+      else waiting.reject(refusals.get(waiting.user));
   }
 }
 
-/** A realm contains no line break: each pair has its own name. */
-function nameOf({ owner }: Check): string {
-  return `user ${owner.realm}\n${owner.unique_id}`;
-}
-
-function settle(batch: Waiting[], settled: Settled[]): void {
-  batch.forEach(({ resolve, reject }, i) => {
-    const one = settled[i]!;
-    if ('error' in one) reject(one.error);
-    else resolve(one.outcome);
-  });
+function rejectAll(batch: readonly Waiting[], error: unknown): void {
+  for (const { reject } of batch) reject(error);
 }

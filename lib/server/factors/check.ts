@@ -33,3 +33,8 @@ export type CheckOutcome =
 
 /** A check that is decided, or why it was refused. */
 export type Settled = { outcome: CheckOutcome } | { error: unknown };
+
+/** Nothing was decided: the row of the user is locked by another unit of work, or does not exist. */
+export interface Skipped {
+  skipped: true;
+}

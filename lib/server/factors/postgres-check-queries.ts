@@ -7,19 +7,20 @@ import type {
   ComparedFactor,
   CounterMove,
   LiveSentCode,
-  LockedUser,
+  LockedRow,
 } from './check-queries.js';
 
 // Each of the batch has a position, from 1, in which results are put in order.
 
 const LOCK = `
-  select position, users.id, users.realm, users.unique_id, enrolled, epoch,
-    failures, next_attempt_at, wrong_codes_until
+  select position, users.id, enrolled, epoch, failures, next_attempt_at, wrong_codes_until
   from users join unnest($1::text[], $2::text[])
     with ordinality as asked (realm, unique_id, position)
     on users.realm = asked.realm and users.unique_id = asked.unique_id
   order by users.id
   for update of users`;
+
+const LOCK_FREE = `${LOCK} skip locked`;
 
 const FACTORS = `
   select factors.id, factors.user_id, kind, secret, algorithm, factors.digits, period, counter
@@ -65,34 +66,47 @@ const SAVE_USERS = `
     as saved (id, failures, next_attempt_at, wrong_codes_until, enrolled)
   where users.id = saved.id`;
 
-const RECORDS = `
-  select position, idempotency.*
-  from idempotency join unnest($1::text[]) with ordinality as asked (key, position)
-    on idempotency.id = asked.key
-  where expires_at > $2::bigint`;
-
-const PUT_RECORDS = `
-  insert into idempotency (id, fingerprint, claim, answer, expires_at)
-  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-    as given (id, fingerprint, claim, answer, expires_at)
+const CLAIM = `
+  insert into idempotency (id, fingerprint, claim, expires_at)
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+    as given (id, fingerprint, claim, expires_at)
   order by 1
   on conflict (id) do update set
     fingerprint = excluded.fingerprint,
     claim = excluded.claim,
-    answer = excluded.answer,
+    answer = null,
     expires_at = excluded.expires_at
-  where idempotency.expires_at <= $6::bigint
+  where idempotency.expires_at <= $5::bigint
   returning id`;
+
+// CLAIM has locked them: they are still there.
+const RECORDS = `
+  select position, idempotency.*
+  from idempotency join unnest($1::text[]) with ordinality as asked (key, position)
+    on idempotency.id = asked.key
+  where not key = any($2::text[])`;
+
+const RELEASE = 'delete from idempotency where id = any($1::text[])';
+
+const PUT_ANSWERS = `
+  update idempotency set answer = given.answer
+  from unnest($1::text[], $2::text[]) as given (id, answer)
+  where idempotency.id = given.id`;
 
 /** One statement per batch: see {@link CheckQueries}. */
 export class PostgresCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
-  lock(owners: readonly Owner[]) {
-    return this.inOrder<LockedUser>(LOCK, owners.length, [
-      owners.map(({ realm }) => realm),
-      owners.map(({ unique_id }) => unique_id),
-    ]);
+  async lock(owners: readonly Owner[], waits: boolean) {
+    const rows = await this.inOrder<LockedRow>(
+      waits ? LOCK : LOCK_FREE,
+      owners.length,
+      [
+        owners.map(({ realm }) => realm),
+        owners.map(({ unique_id }) => unique_id),
+      ],
+    );
+    return waits ? rows : rows.map((row) => row ?? 'skipped');
   }
 
   async factors(asked: readonly AskedFactors[]) {
@@ -141,7 +155,7 @@ export class PostgresCheckQueries implements CheckQueries {
     );
   }
 
-  async saveUsers(users: readonly LockedUser[]) {
+  async saveUsers(users: readonly LockedRow[]) {
     if (users.length === 0) return;
     await this.unit.run(SAVE_USERS, [
       users.map(({ id }) => id),
@@ -152,22 +166,34 @@ export class PostgresCheckQueries implements CheckQueries {
     ]);
   }
 
-  async records(ids: readonly string[], now: number) {
-    return await this.inOrder<IdempotencyRow>(RECORDS, ids.length, [ids, now]);
-  }
-
-  async putRecords(records: readonly IdempotencyRow[], now: number) {
-    if (records.length === 0) return [];
-    const rows = await this.unit.all<{ id: string }>(PUT_RECORDS, [
-      records.map(({ id }) => id),
-      records.map(({ fingerprint }) => fingerprint),
-      records.map(({ claim }) => claim),
-      records.map(({ answer }) => answer),
-      records.map(({ expires_at }) => expires_at),
+  async claim(pending: readonly IdempotencyRow[], now: number) {
+    if (pending.length === 0) return [];
+    const ids = pending.map(({ id }) => id);
+    const claimed = await this.unit.all<{ id: string }>(CLAIM, [
+      ids,
+      pending.map(({ fingerprint }) => fingerprint),
+      pending.map(({ claim }) => claim),
+      pending.map(({ expires_at }) => expires_at),
       now,
     ]);
-    const stored = new Set(rows.map(({ id }) => id));
-    return records.map(({ id }) => stored.has(id));
+    const others = ids.length - claimed.length;
+    return await this.inOrder<IdempotencyRow>(
+      RECORDS,
+      others === 0 ? 0 : ids.length,
+      [ids, claimed.map(({ id }) => id)],
+    );
+  }
+
+  async release(ids: readonly string[]) {
+    if (ids.length > 0) await this.unit.run(RELEASE, [ids]);
+  }
+
+  async putAnswers(records: readonly IdempotencyRow[]) {
+    if (records.length === 0) return;
+    await this.unit.run(PUT_ANSWERS, [
+      records.map(({ id }) => id),
+      records.map(({ answer }) => answer),
+    ]);
   }
 
   private async inOrder<Row>(

@@ -7,13 +7,12 @@ import type {
   ComparedFactor,
   CounterMove,
   LiveSentCode,
-  LockedUser,
+  LockedRow,
 } from './check-queries.js';
 
 // A unit of work on SQLite is the only one that writes: reading a row locks it.
 const LOCK = `
-  select id, realm, unique_id, enrolled, epoch,
-    failures, next_attempt_at, wrong_codes_until
+  select id, enrolled, epoch, failures, next_attempt_at, wrong_codes_until
   from users where realm = ? and unique_id = ?`;
 
 const FACTORS = `
@@ -41,22 +40,17 @@ const SAVE_USER = `
 
 const RECORD = 'select * from idempotency where id = ? and expires_at > ?';
 
-const PUT_RECORD = `
-  insert into idempotency (id, fingerprint, claim, answer, expires_at)
-  values (?, ?, ?, ?, ?)
-  on conflict (id) do update set
-    fingerprint = excluded.fingerprint,
-    claim = excluded.claim,
-    answer = excluded.answer,
-    expires_at = excluded.expires_at
-  where idempotency.expires_at <= ?`;
+// Where there is a record, it has expired: the unit has looked.
+const PUT_ANSWER = `
+  insert or replace into idempotency (id, fingerprint, claim, answer, expires_at)
+  values (?, ?, ?, ?, ?)`;
 
 /** One statement per check: see {@link CheckQueries}. */
 export class SqliteCheckQueries implements CheckQueries {
   constructor(private readonly unit: Unit) {}
 
   lock(owners: readonly Owner[]) {
-    return this.first<Owner, LockedUser>(
+    return this.first<Owner, LockedRow>(
       LOCK,
       owners,
       ({ realm, unique_id }) => [realm, unique_id],
@@ -101,7 +95,7 @@ export class SqliteCheckQueries implements CheckQueries {
     );
   }
 
-  async saveUsers(users: readonly LockedUser[]) {
+  async saveUsers(users: readonly LockedRow[]) {
     await this.changed(SAVE_USER, users, (user) => [
       user.failures,
       user.next_attempt_at,
@@ -111,18 +105,26 @@ export class SqliteCheckQueries implements CheckQueries {
     ]);
   }
 
-  records(ids: readonly string[], now: number) {
-    return this.first<string, IdempotencyRow>(RECORD, ids, (id) => [id, now]);
+  claim(pending: readonly IdempotencyRow[], now: number) {
+    return this.first<IdempotencyRow, IdempotencyRow>(
+      RECORD,
+      pending,
+      ({ id }) => [id, now],
+    );
   }
 
-  putRecords(records: readonly IdempotencyRow[], now: number) {
-    return this.changed(PUT_RECORD, records, (row) => [
+  /** A claim wrote nothing. */
+  release() {
+    return Promise.resolve();
+  }
+
+  async putAnswers(records: readonly IdempotencyRow[]) {
+    await this.changed(PUT_ANSWER, records, (row) => [
       row.id,
       row.fingerprint,
       row.claim,
       row.answer,
       row.expires_at,
-      now,
     ]);
   }
 
