@@ -1,6 +1,10 @@
 import 'reflect-metadata';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { CheckService } from '../../lib/server/factors/check.service.js';
+import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import { IdempotencyStore } from '../../lib/server/store/idempotency-store.js';
 import { call, check, createUser, wrongCode } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
@@ -8,6 +12,16 @@ beforeAll(async () => {
   server = await GAuthifyTestServer.start();
 });
 afterAll(() => server.close());
+
+/** A check with an Idempotency-Key, as the controller makes it. */
+const once = (key: string) => ({
+  request: {
+    id: IdempotencyStore.idOf('test', key),
+    realm: 'test',
+    content: '',
+  },
+  answerTo: () => 'the answer',
+});
 
 /** Checks a wrong code; the answer. */
 const guess = async (user: any) =>
@@ -25,6 +39,61 @@ describe('wrong codes', () => {
     const statuses = answers.map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(5);
     expect(statuses.filter((status) => status === 402)).toHaveLength(195);
+  });
+
+  it('wait for an answer a hundred at a time, whatever their keys', async () => {
+    const user = await createUser(server);
+    const auth_code = wrongCode(server, user.key);
+    const checks = server.app.get(CheckService, { strict: false });
+    const owner = { realm: 'test', unique_id: user.unique_id };
+    const settled = await Promise.allSettled(
+      Array.from({ length: 2000 }, () =>
+        checks.check({ owner, code: auth_code, once: once(randomUUID()) }),
+      ),
+    );
+    const messages = settled.map((one) =>
+      one.status === 'fulfilled' ? 'decided' : (one.reason as Error).message,
+    );
+    const count = (text: string) =>
+      messages.filter((message) => message.includes(text)).length;
+    expect(count('decided')).toBe(5);
+    expect(count('Too many wrong codes')).toBe(95);
+    expect(count('Too many checks of the user at the same moment')).toBe(1900);
+    const { reason } = settled.at(-1) as PromiseRejectedResult;
+    expect(reason).toMatchObject({
+      errorCode: 'too_many_attempts',
+      retryAfterSeconds: 1,
+    });
+    // None waits any more.
+    await expect(checks.check({ owner, code: auth_code })).rejects.toThrow(
+      'Too many wrong codes',
+    );
+  });
+
+  it('with keys are refused together, in few units of work, and those with an answer get it', async () => {
+    const user = await createUser(server);
+    const auth_code = wrongCode(server, user.key);
+    const checks = server.app.get(CheckService, { strict: false });
+    const owner = { realm: 'test', unique_id: user.unique_id };
+    const checkOnce = (key: string) =>
+      checks.check({ owner, code: auth_code, once: once(key) });
+    const first = randomUUID();
+    await checkOnce(first);
+    for (let i = 0; i < 4; i++) await guess(user);
+    const unit = jest.spyOn(server.app.get<Database>(DATABASE), 'unit');
+    const keys = Array.from({ length: 100 }, (_, i) =>
+      i === 50 ? first : randomUUID(),
+    );
+    const settled = await Promise.allSettled(keys.map(checkOnce));
+    expect(unit.mock.calls.length).toBeLessThan(5);
+    unit.mockRestore();
+    settled.forEach((one, i) =>
+      expect(one).toMatchObject(
+        i === 50
+          ? { status: 'fulfilled', value: { stored: 'the answer' } }
+          : { status: 'rejected', reason: { errorCode: 'too_many_attempts' } },
+      ),
+    );
   });
 
   it('make each further attempt wait twice as long, at most an hour', async () => {

@@ -10,7 +10,7 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import type { Unit } from '../store/database.js';
+import type { Queries, Unit } from '../store/database.js';
 import { IdempotencyStore } from '../store/idempotency-store.js';
 import { AttemptLimiter } from './attempt-limiter.js';
 import type { AcceptedCode, Check, Settled, Skipped } from './check.js';
@@ -115,6 +115,17 @@ export class CheckDecision {
     for (const attempt of attempts)
       settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
     return settled as (Settled | Skipped)[];
+  }
+
+  /**
+   * The answers to earlier requests with the keys of checks; `undefined` where there is none.
+   * Locks nothing.
+   */
+  answered(
+    read: Queries,
+    checks: readonly Check[],
+  ): Promise<(Settled | undefined)[]> {
+    return this.records.answered(read, checks);
   }
 
   /** Codes of authenticator apps, one-time passes, and recovery codes. */

@@ -6,6 +6,7 @@ import type {
 import type { IdempotencyRow } from '../store/schema.js';
 import type { AcceptedCode, Check, Settled } from './check.js';
 import type { CheckQueries } from './check-queries.js';
+import type { Queries } from '../store/database.js';
 
 type MaybeSettled = Settled | undefined;
 
@@ -41,6 +42,29 @@ export class CheckRecords {
       if (row) settled[index] = this.read(request, row);
     });
     return settled;
+  }
+
+  /** The answers to earlier requests with the keys of checks; `undefined` where there is none. */
+  async answered(
+    read: Queries,
+    checks: readonly Check[],
+  ): Promise<MaybeSettled[]> {
+    const requests = checks.map(({ once }) => once?.request);
+    const rows = await read
+      .selectFrom('idempotency')
+      .selectAll()
+      .where(
+        'id',
+        'in',
+        requests.flatMap((request) => request?.id ?? []),
+      )
+      .where('expires_at', '>', this.now())
+      .execute();
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return requests.map((request) => {
+      const row = request && byId.get(request.id);
+      return row && this.read(request, row);
+    });
   }
 
   /** Stores the answers of checks under the keys that they claimed. */

@@ -10,6 +10,9 @@ const MAX_BATCH = 64;
 /** Checks that are decided alone at the same time: each may wait for a lock, and keeps a connection. */
 const MAX_ALONE = 3;
 
+/** Checks of one user that wait at the same time. */
+const MAX_OF_USER = 100;
+
 interface Waiting {
   check: Check;
   /** names the user */
@@ -35,6 +38,8 @@ export class CheckService {
   private alone: Waiting[] = [];
   /** Names in the checks that are being decided. */
   private readonly held = new Set<string>();
+  /** How many checks of each user have no answer yet. */
+  private readonly ofUser = new Map<string, number>();
   private running = 0;
   private runningAlone = 0;
 
@@ -46,18 +51,28 @@ export class CheckService {
   /**
    * Checks a code, and marks a right one as used.
    *
-   * @throws RateLimitError if the user has to wait or is locked: the code is not compared
+   * @throws RateLimitError if the user has to wait or is locked, or if 100 of their checks have no
+   *   answer yet: the code is not compared
    * @throws NotFoundError if there is no such user
    */
-  check(check: Check): Promise<CheckOutcome> {
+  async check(check: Check): Promise<CheckOutcome> {
     const { owner, once } = check;
     // A realm contains no line break: each pair has its own name.
     const user = `user ${owner.realm}\n${owner.unique_id}`;
     const names = once ? [user, `key ${once.request.id}`] : [user];
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ check, user, names, resolve, reject });
-      this.start();
-    });
+    const others = this.ofUser.get(user) ?? 0;
+    if (others >= MAX_OF_USER) throw tooManyAtOnce();
+    this.ofUser.set(user, others + 1);
+    try {
+      return await new Promise((resolve, reject) => {
+        this.waiting.push({ check, user, names, resolve, reject });
+        this.start();
+      });
+    } finally {
+      const left = this.ofUser.get(user)! - 1;
+      if (left > 0) this.ofUser.set(user, left);
+      else this.ofUser.delete(user);
+    }
   }
 
   /** Starts what can be started. */
@@ -174,18 +189,44 @@ export class CheckService {
           refusals.set(waiting.user, one.error);
       }
     });
-    if (refusals.size > 0) this.refuseAlike(refusals);
+    if (refusals.size > 0) void this.refuseAlike(refusals);
   }
 
   /**
    * Refuses the waiting checks of users who have to wait: hundreds of guesses at
    * one user need not take hundreds of batches. One with a key may have an answer.
    */
-  private refuseAlike(refusals: Map<string, RateLimitError>): void {
-    for (const waiting of this.remove(refusals))
-      if (waiting.check.once) this.waiting.push(waiting);
-      else waiting.reject(refusals.get(waiting.user));
+  private async refuseAlike(
+    refusals: Map<string, RateLimitError>,
+  ): Promise<void> {
+    const alike = this.remove(refusals);
+    for (const { check, user, reject } of alike)
+      if (!check.once) reject(refusals.get(user));
+    const keyed = alike.filter(({ check }) => check.once);
+    for (let i = 0; i < keyed.length; i += MAX_BATCH) {
+      const some = keyed.slice(i, i + MAX_BATCH);
+      try {
+        const answers = await this.decision.answered(
+          this.database.read,
+          some.map(({ check }) => check),
+        );
+        some.forEach(({ user, resolve, reject }, j) => {
+          const one = answers[j] ?? { error: refusals.get(user) };
+          if ('outcome' in one) resolve(one.outcome);
+          else reject(one.error);
+        });
+      } catch (error) {
+        rejectAll(some, error);
+      }
+    }
   }
+}
+
+function tooManyAtOnce(): RateLimitError {
+  return new RateLimitError(
+    'Too many checks of the user at the same moment: wait 1 second before the next attempt',
+    { errorCode: 'too_many_attempts', retryAfterSeconds: 1 },
+  );
 }
 
 function rejectAll(batch: readonly Waiting[], error: unknown): void {
