@@ -26,7 +26,7 @@ interface Waiting {
 /**
  * Checks codes. Checks that wait at the same moment are decided together, in one
  * unit of work, and the answers leave after its commit. While one batch commits,
- * the next one gathers; a lone check waits for nobody.
+ * the next one gathers; a single check does not wait for others.
  *
  * A batch waits for no user: a check of a user whose row is locked by another unit
  * of work is decided alone, afterwards.
@@ -103,11 +103,11 @@ export class CheckService {
       this.settle(batch!, settled);
     } catch (error) {
       if (error instanceof ServerError)
-        // The database could not be reached: that is not to blame on a row.
+        // The database could not be reached: repeating them one by one would not help.
         rejectAll(batch ?? this.waiting.splice(0), error);
       else {
         batch ??= this.take();
-        // Each alone, so that nobody pays for another's row.
+        // Each is repeated alone: one bad row must not fail the others.
         if (batch.length > 1) this.alone.push(...batch);
         else rejectAll(batch, error);
       }
@@ -194,7 +194,8 @@ export class CheckService {
 
   /**
    * Refuses the waiting checks of users who have to wait: hundreds of guesses at
-   * one user need not take hundreds of batches. One with a key may have an answer.
+   * one user need not take hundreds of batches. A check with a key gets its stored
+   * answer, if there is one.
    */
   private async refuseAlike(
     refusals: Map<string, RateLimitError>,

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
@@ -144,7 +144,7 @@ export class IdempotencyStore {
     return {
       id,
       fingerprint: this.keyring.hash(content),
-      claim: randomUUID(),
+      claim: '',
       answer:
         'pending' in outcome
           ? null

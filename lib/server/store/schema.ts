@@ -101,7 +101,7 @@ export interface IdempotencyRow {
   id: string;
   /** keyed hash of the request: it may hold a code */
   fingerprint: string;
-  /** random; written with each record */
+  /** empty; 0.1.0 named the request here that might write the answer */
   claim: string;
   /** sealed JSON of the answer; null until there is one */
   answer: string | null;

@@ -156,7 +156,9 @@ export class Calls {
   }
 
   /** Waits a while for a first request that is handing its message over. */
-  async untilAnswered<Done>(attempt: () => Promise<Done>): Promise<Done> {
+  private async untilAnswered<Done>(
+    attempt: () => Promise<Done>,
+  ): Promise<Done> {
     const until = performance.now() + this.settings.security.idempotencyWaitMs;
     for (let turn = 0; ; turn++)
       try {

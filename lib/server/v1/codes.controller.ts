@@ -61,12 +61,10 @@ export class CodesController {
       ...(keyed && { once: { request: keyed, answerTo } }),
     };
     try {
-      const outcome = await this.calls.untilAnswered(() =>
-        this.checks.check(check),
-      );
+      const outcome = await this.checks.check(check);
       return 'accepted' in outcome
         ? this.calls.answer(answerTo(outcome.accepted))
-        : // After a change of the user: the answer to a used code.
+        : // If the user has changed since: the answer to a code that was used before.
           await this.calls.repeat(realm, outcome.stored, () => answerTo(null));
     } catch (error) {
       const isAnswered =
