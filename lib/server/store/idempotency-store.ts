@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
@@ -9,6 +8,7 @@ import {
 } from '../settings/server.options.js';
 import { DATABASE, type Database, type Queries } from './database.js';
 import { Keyring } from './keyring.js';
+import { sha256 } from './random.js';
 import type { IdempotencyRow } from './schema.js';
 
 const PURGE_EVERY_MS = 30_000;
@@ -80,7 +80,7 @@ export class IdempotencyStore {
 
   /** The id of a realm's key. A realm contains no line break: each pair has its own id. */
   static idOf(realm: string, key: string): string {
-    return createHash('sha256').update(`${realm}\n${key}`).digest('hex');
+    return sha256(`${realm}\n${key}`);
   }
 
   /**

@@ -1,9 +1,4 @@
-import {
-  createHash,
-  randomBytes,
-  randomInt,
-  timingSafeEqual,
-} from 'node:crypto';
+import { hash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { Secret } from 'otpauth';
 
 /** 32 random base32 characters: 160 bits. */
@@ -18,7 +13,7 @@ export function randomDigits(digits: number): string {
 
 /** SHA-256, hex: for values with so much entropy that no key or salt is needed. */
 export function sha256(value: string): string {
-  return createHash('sha256').update(value).digest('hex');
+  return hash('sha256', value, 'hex');
 }
 
 /** A copy of the bytes of a buffer, without the rest of its pool. */

@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
@@ -15,23 +15,9 @@ import {
   answerUnreadableRequests,
 } from './unreadable-requests.js';
 import { failure } from './envelope.js';
+import { inOurCase, normalizeUrl, originForm } from './normalize-url.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
-
-/** More than 255 UTF-16 code units, the longest `unique_id`. */
-const LONGEST_ID = 512;
-
-/**
- * What may follow an id in the path of a call that is not in the contract. The
- * published clients do not percent-encode ids, so an id that ends like this must be.
- */
-const BELOW_USER: Readonly<Record<string, RegExp>> = {
-  GET: /\/factors$/,
-  HEAD: /\/factors$/,
-  POST: /\/(?:factors|recovery_codes|unlock)$/,
-  PUT: /\/factors\/[^/]+$/,
-  DELETE: /\/factors\/[^/]+$/,
-};
 
 const KNOWN_METHODS = [
   'GET',
@@ -71,11 +57,8 @@ export class V1Compatibility implements OnModuleInit {
     this.plainCall = new RegExp(`^${escaped(this.prefix)}[a-z]+/$`);
     // In the constructor: the body must be read before the application's own
     // parsers are registered. In tests the adapter is created later.
-    const useMiddleware = () => {
-      this.adapterHost.httpAdapter.use(this.middleware);
-    };
-    if (adapterHost.httpAdapter) useMiddleware();
-    else adapterHost.init$.subscribe(useMiddleware);
+    if (adapterHost.httpAdapter) this.readBodiesFirst();
+    else adapterHost.init$.subscribe(() => this.readBodiesFirst());
   }
 
   onModuleInit(): void {
@@ -85,7 +68,7 @@ export class V1Compatibility implements OnModuleInit {
     const isOurs = (url: string | undefined) =>
       url === undefined
         ? this.standalone
-        : this.isOurs(this.inOurCase(originForm(url)));
+        : this.isOurs(inOurCase(originForm(url), this.prefix));
     answerUnreadableRequests(server, isOurs, this.now);
     answerExpectations(server, isOurs);
     // Before the router reads the URL.
@@ -96,9 +79,12 @@ export class V1Compatibility implements OnModuleInit {
         request.url = request.url!.slice(0, -1);
         return;
       }
-      const url = this.inOurCase(originForm(request.url ?? '/'));
+      const url = inOurCase(originForm(request.url ?? '/'), this.prefix);
       if (!this.isOurs(url)) return;
-      request.url = this.normalizeUrl(url, request);
+      const normalized = normalizeUrl(url, request.method ?? '', this.prefix);
+      request.url = normalized.url;
+      if (normalized.isIdUnreadable)
+        request.gauthifyIdProblem = notUtf8('unique_id');
       // Routers differ in how they answer unknown methods. PATCH has no route: a 404.
       if (!KNOWN_METHODS.includes(request.method ?? ''))
         request.method = 'PATCH';
@@ -122,15 +108,6 @@ export class V1Compatibility implements OnModuleInit {
     );
   };
 
-  /** Express ignores the case of a path: `/V1/Users/` must not get around what is done here for `/v1/users/`. */
-  private inOurCase(url: string): string {
-    const ours = [`${this.prefix}users/`, this.prefix].find(
-      (start) =>
-        url.slice(0, start.length).toLowerCase() === start.toLowerCase(),
-    );
-    return ours === undefined ? url : ours + url.slice(ours.length);
-  }
-
   private isOurs(url: string): boolean {
     return `${url.split('?', 1)[0]}/`.startsWith(this.scope);
   }
@@ -149,29 +126,23 @@ export class V1Compatibility implements OnModuleInit {
       );
   }
 
-  /** Removes the trailing slash, encodes an unencoded id, and escapes what a router refuses. */
-  private normalizeUrl(url: string, request: RawRequest): string {
-    const [, whole = '', query = ''] = /^([^?]*)(\?.*)?$/s.exec(url)!;
-    const path = withoutTrailingSlashes(whole);
-    const users = `${this.prefix}users/`;
-    if (!path.startsWith(users)) {
-      const known = path.startsWith(this.prefix) ? path : whole;
-      return decode(known) === undefined
-        ? `${known.replaceAll('%', '%25')}${query}`
-        : `${known}${query}`;
+  private readBodiesFirst(): void {
+    const { httpAdapter } = this.adapterHost;
+    if (httpAdapter.getType() !== 'fastify') {
+      httpAdapter.use(this.readBody);
+      return;
     }
-    const [raw, ...below] = splitUserPath(
-      request.method ?? '',
-      path.slice(users.length),
-    );
-    if (decode(raw) === undefined)
-      request.gauthifyIdProblem = notUtf8('unique_id');
-    return `${users}${[raw, ...below].map(encodeOnce).join('/')}${query}`;
+    // A hook, because middleware on Fastify parses each URL once more.
+    httpAdapter
+      .getInstance<FastifyHooks>()
+      .addHook('onRequest', ({ raw }, reply, done) =>
+        this.readBody(raw, reply, done),
+      );
   }
 
-  private readonly middleware = (
+  private readonly readBody = (
     request: RawRequest,
-    _response: ServerResponse,
+    _response: unknown,
     next: () => void,
   ): void => {
     const url =
@@ -204,46 +175,19 @@ export class V1Compatibility implements OnModuleInit {
   };
 }
 
+/** The part of a Fastify instance that is used here. */
+interface FastifyHooks {
+  addHook(
+    name: 'onRequest',
+    hook: (
+      request: { raw: RawRequest },
+      reply: unknown,
+      done: () => void,
+    ) => void,
+  ): void;
+}
+
 /** A text as a regular expression that matches it. */
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-}
-
-/** The path of `http://host/path`, which clients behind a proxy may send. */
-function originForm(url: string): string {
-  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
-/** By index: a regular expression takes quadratic time for a run of slashes that is not at the end. */
-function withoutTrailingSlashes(path: string): string {
-  let end = path.length;
-  while (end > 1 && path[end - 1] === '/') end -= 1;
-  return path.slice(0, end);
-}
-
-/** `jane/factors/1` into the id and what follows it: `['jane', 'factors', '1']`. */
-function splitUserPath(
-  method: string,
-  path: string,
-): [id: string, ...below: string[]] {
-  const start = BELOW_USER[method]?.exec(path)?.index ?? 0;
-  return start === 0
-    ? [path]
-    : [path.slice(0, start), ...path.slice(start + 1).split('/')];
-}
-
-/** Percent-encodes a parameter that may be encoded already. */
-function encodeOnce(raw: string): string {
-  // No parameter is longer, and routers are slow with a long one.
-  const known = (decode(raw) ?? raw).slice(0, LONGEST_ID);
-  return encodeURIComponent(known.toWellFormed());
-}
-
-function decode(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return undefined;
-  }
 }
