@@ -13,7 +13,11 @@ import {
 } from '@jest/globals';
 import { ApiKeysService } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import {
+  DATABASE,
+  type Database,
+  type Queries,
+} from '../../lib/server/store/database.js';
 import { openDatabase } from '../../lib/server/store/open-database.js';
 import {
   FactorSecrets,
@@ -291,6 +295,30 @@ function contract(
       await expect(failing).rejects.toThrow('not today');
       expect((await get('users/jane/')).body.data).toEqual(jane);
     });
+
+    // In memory, a snapshot is a unit: others wait for it.
+    if (!url.endsWith(':memory:'))
+      it('reads one moment in a snapshot, while others write', async () => {
+        const database = server.app.get<Database>(DATABASE);
+        const nameIn = async (db: Queries) =>
+          (
+            await db
+              .selectFrom('users')
+              .select('display_name')
+              .where('unique_id', '=', 'jane')
+              .executeTakeFirstOrThrow()
+          ).display_name;
+        const seen = await database.snapshot(async (db) => {
+          const first = await nameIn(db);
+          const other = await database.snapshot(async () => {
+            await call(server, 'PUT', 'users/jane/', { display_name: 'later' });
+            return await nameIn(db);
+          });
+          return [first, other, await nameIn(db)];
+        });
+        expect(seen).toEqual(['jane', 'jane', 'jane']);
+        expect(await database.snapshot(nameIn)).toBe('later');
+      });
 
     it('never says that a unit was done of which a part is missing', async () => {
       const database = server.app.get<Database>(DATABASE);

@@ -207,6 +207,31 @@ describeWith(postgres)('two instances on one PostgreSQL', () => {
     });
   });
 
+  it('check and read while a hundred changes of one user wait for their row', async () => {
+    const [locked, other] = await times(2, () => createUser(instances[0]!));
+    await withClient(url, async (client) => {
+      await client.query('begin');
+      await client.query('select from users where unique_id = $1 for update', [
+        locked.unique_id,
+      ]);
+      let changed = 0;
+      const waiting = times(100, async () => {
+        const path = `users/${locked.unique_id}/`;
+        await call(instances[0]!, 'PUT', path, { display_name: 'Jane' });
+        changed += 1;
+      });
+      while (!(await isBlocking(client)));
+      const { unique_id, key } = other;
+      const checked = await check(0, unique_id, instances[0]!.totp(key));
+      expect(checked.body.data.authenticated).toBe(true);
+      const read = await call(instances[0]!, 'GET', `users/${unique_id}/`);
+      expect(read.status).toBe(200);
+      expect(changed).toBe(0);
+      await client.query('rollback');
+      await waiting;
+    });
+  });
+
   it('carry out requests with one Idempotency-Key once, and give all the same answer', async () => {
     const user = await createUser(instances[0]!, contacts);
     const { unique_id } = user;

@@ -217,7 +217,11 @@ it.each([[{}], [{ after: '', pageSize: 1000 }]])(
     const seen: string[] = [];
     const deleted: string[] = [];
     const database: Database = server.app.get(DATABASE);
-    for await (const page of users.list(database.read, 'test', query)) {
+    for await (const page of users.list(
+      (work) => database.snapshot(work),
+      'test',
+      query,
+    )) {
       seen.push(...page.map(({ unique_id }) => unique_id));
       // Delete a listed and an unlisted user, and add one.
       const next = ids.find(

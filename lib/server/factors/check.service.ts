@@ -99,7 +99,7 @@ export class CheckService {
           batch.map(({ check }) => check),
           false,
         );
-      });
+      }, 'checks');
       this.settle(batch!, settled);
     } catch (error) {
       if (error instanceof ServerError)
@@ -122,8 +122,9 @@ export class CheckService {
     this.runningAlone += 1;
     this.hold(waiting);
     try {
-      const settled = await this.database.unit((unit) =>
-        this.decision.decide(unit, [waiting.check], true),
+      const settled = await this.database.unit(
+        (unit) => this.decision.decide(unit, [waiting.check], true),
+        'checks',
       );
       this.settle([waiting], settled);
     } catch (error) {

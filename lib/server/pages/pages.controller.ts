@@ -186,7 +186,9 @@ export class PagesController {
     id: string,
     signature: string,
   ): Promise<User> {
-    const user = await this.users.findById(this.database.read, id);
+    const user = await this.database.snapshot((db) =>
+      this.users.findById(db, id),
+    );
     if (!user || !this.links.allows(user, page, signature))
       throw new NotFoundException();
     return user;

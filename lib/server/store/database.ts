@@ -21,6 +21,12 @@ export interface Unit {
 }
 
 /**
+ * Who needs a connection: a check, or any other call. Calls that wait for a locked
+ * user must not take the connections that checks need.
+ */
+export type Lane = 'calls' | 'checks';
+
+/**
  * The database. All that one request decides is one unit of work: it happens
  * completely or not at all, and it is durable before the answer leaves.
  */
@@ -29,6 +35,8 @@ export interface Database {
   readonly description: string;
   /** Reads that belong to no unit. They never wait for a writer, and see what is committed. */
   readonly read: Queries;
+  /** Runs reads that belong together: all of them see the database at the same moment. They may run again. */
+  snapshot<Result>(work: (db: Queries) => Promise<Result>): Promise<Result>;
   /** How many units of checks may run at the same time. */
   readonly parallelUnits: number;
   /**
@@ -37,10 +45,14 @@ export interface Database {
    * nothing but use the database. Units that wait at the same time may share one
    * commit.
    *
+   * @param lane whose connections it uses. @default 'calls'
    * @returns what the work returned, after the commit
    * @throws what the work threw, or ServerError if the database did not become available in time
    */
-  unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result>;
+  unit<Result>(
+    work: (unit: Unit) => Promise<Result>,
+    lane?: Lane,
+  ): Promise<Result>;
   close(): Promise<void>;
 }
 

@@ -2,8 +2,6 @@ import pg from 'pg';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 
-/** Connections of one instance. */
-const POOL_SIZE = 10;
 // All below the 5 s that a client waits for an answer, so that it hears of a failure.
 const CONNECT_TIMEOUT_MS = 3_000;
 /** All statements of a unit of work, its repetitions included. */
@@ -34,10 +32,11 @@ export class PostgresConnections {
   private generation = 0;
   private readonly generations = new WeakMap<pg.PoolClient, number>();
 
-  constructor(url: string) {
+  /** @param max connections */
+  constructor(url: string, max: number) {
     this.pool = poolOf({
       connectionString: url,
-      max: POOL_SIZE,
+      max,
       keepAlive: true,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,

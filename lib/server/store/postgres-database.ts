@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import { StartError } from '../settings/start-error.js';
-import type { Database, Queries, Unit } from './database.js';
+import type { Database, Lane, Queries, Unit } from './database.js';
 import {
   type PostgresConnection,
   PostgresConnections,
@@ -9,6 +9,11 @@ import {
 import type { Schema } from './schema.js';
 
 type RunQuery = PostgresConnection['query'];
+
+/** Connections for units of ordinary calls. */
+const CALL_CONNECTIONS = 6;
+/** Connections for checks and reads. Two batches and three checks alone leave some for reads. */
+const CHECK_CONNECTIONS = 8;
 
 /** PostgreSQL, by pooled connections with prepared statements. */
 export class PostgresDatabase implements Database {
@@ -20,11 +25,11 @@ export class PostgresDatabase implements Database {
 
   private constructor(
     readonly description: string,
-    private readonly connections: PostgresConnections,
+    private readonly connections: Record<Lane, PostgresConnections>,
   ) {
     // Each statement on a connection of its own.
     this.read = queriesBy((sql, parameters) =>
-      connections.use((connection) => connection.query(sql, parameters)),
+      connections.checks.use((connection) => connection.query(sql, parameters)),
     );
   }
 
@@ -39,11 +44,11 @@ export class PostgresDatabase implements Database {
     migrate: (db: Queries) => Promise<void>,
   ): Promise<PostgresDatabase> {
     const place = placeOf(url);
-    const connections = new PostgresConnections(url);
+    const checks = new PostgresConnections(url, CHECK_CONNECTIONS);
     try {
-      await connections.use((connection) => connection.query('select 1', []));
+      await checks.use((connection) => connection.query('select 1', []));
     } catch (error) {
-      await connections.close();
+      await checks.close();
       throw new StartError(
         `Option database: PostgreSQL at ${place} could not be reached: ${describe(error)}`,
         { cause: error },
@@ -52,20 +57,42 @@ export class PostgresDatabase implements Database {
     try {
       await migrateAlone(url, migrate);
     } catch (error) {
-      await connections.close();
+      await checks.close();
       throw new StartError(
         `The database at ${place} could not be migrated: ${describe(error)}`,
         { cause: error },
       );
     }
-    return new PostgresDatabase(`PostgreSQL at ${place}`, connections);
+    const calls = new PostgresConnections(url, CALL_CONNECTIONS);
+    return new PostgresDatabase(`PostgreSQL at ${place}`, { checks, calls });
   }
 
-  unit<Result>(work: (unit: Unit) => Promise<Result>): Promise<Result> {
-    return this.connections.use(async (connection) => {
+  unit<Result>(
+    work: (unit: Unit) => Promise<Result>,
+    lane: Lane = 'calls',
+  ): Promise<Result> {
+    return this.transaction(lane, 'begin', (connection) =>
+      work(unitOn(connection)),
+    );
+  }
+
+  snapshot<Result>(work: (db: Queries) => Promise<Result>): Promise<Result> {
+    return this.transaction(
+      'checks',
+      'begin isolation level repeatable read, read only',
+      (connection) => work(unitOn(connection).db),
+    );
+  }
+
+  private transaction<Result>(
+    lane: Lane,
+    begin: string,
+    work: (connection: PostgresConnection) => Promise<Result>,
+  ): Promise<Result> {
+    return this.connections[lane].use(async (connection) => {
       try {
-        await connection.run({ text: 'begin' });
-        const result = await work(unitOn(connection));
+        await connection.run({ text: begin });
+        const result = await work(connection);
         const { command } = await connection.run({ text: 'commit' });
         // PostgreSQL undoes a transaction in which a statement has failed, without an error.
         if (command !== 'COMMIT')
@@ -83,7 +110,13 @@ export class PostgresDatabase implements Database {
   }
 
   close(): Promise<void> {
-    return (this.closing ??= this.connections.close());
+    return (this.closing ??= this.closeAll());
+  }
+
+  private async closeAll(): Promise<void> {
+    await Promise.all(
+      Object.values(this.connections).map((pool) => pool.close()),
+    );
   }
 }
 

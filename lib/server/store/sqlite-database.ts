@@ -41,6 +41,7 @@ export class SqliteDatabase implements Database {
   private running: Promise<void> | undefined;
   private idle: Promise<void> = Promise.resolve();
   private closing: Promise<void> | undefined;
+  private openSnapshots = 0;
 
   private constructor(
     readonly description: string,
@@ -110,6 +111,20 @@ export class SqliteDatabase implements Database {
       });
       this.running ??= this.runAll();
     });
+  }
+
+  async snapshot<Result>(
+    work: (db: Queries) => Promise<Result>,
+  ): Promise<Result> {
+    // A database in memory has one connection.
+    if (this.reader === this.writer) return this.unit(({ db }) => work(db));
+    // Snapshots that overlap are of the same moment: they take no turn of the event loop.
+    if (this.openSnapshots++ === 0) this.reader.run('begin');
+    try {
+      return await work(this.read);
+    } finally {
+      if (--this.openSnapshots === 0) this.reader.run('commit');
+    }
   }
 
   /** After the units that wait. Once: a file descriptor that is closed twice may be another file's. */

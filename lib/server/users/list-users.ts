@@ -12,24 +12,28 @@ const READ_AT_ONCE = 50;
  * them without `page`. Keyset pagination: each page starts after the last user of
  * the page before, so that no user is missed or repeated while others are
  * created and deleted.
+ *
+ * @param read reads one page, and what belongs to its users
  */
-export async function* listUsers(
-  db: Queries,
+export async function* listUsers<User extends UserRow>(
+  read: (page: (db: Queries) => Promise<UserRow[]>) => Promise<User[]>,
   realm: string,
   { page, pageSize, after }: ListUsersDto,
-): AsyncGenerator<UserRow[], void> {
+): AsyncGenerator<User[], void> {
   const size = pageSize ?? DEFAULT_PAGE_SIZE;
   const isWhole =
     after === undefined && page === undefined && pageSize === undefined;
   let left = isWhole ? Infinity : size;
-  let last: UserRow | undefined;
+  let last: User | undefined;
   do {
     const limit = Math.min(left, READ_AT_ONCE);
     const offset = last ? 0 : ((page ?? 1) - 1) * size;
-    const users: UserRow[] =
+    const previous = last;
+    const users: User[] = await read((db) =>
       after === undefined
-        ? await oldestFirst(db, realm, last, limit, offset)
-        : await byUniqueId(db, realm, last?.unique_id ?? after, limit);
+        ? oldestFirst(db, realm, previous, limit, offset)
+        : byUniqueId(db, realm, previous?.unique_id ?? after, limit),
+    );
     if (users.length > 0) yield users;
     if (users.length < limit) return;
     left -= users.length;

@@ -8,7 +8,7 @@ import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { FactorsService, type User } from '../factors/factors.service.js';
-import type { Queries, Unit } from '../store/database.js';
+import type { Database, Queries, Unit } from '../store/database.js';
 import type { UserRow } from '../store/schema.js';
 import { inRealm, listUsers } from './list-users.js';
 import type { Channel } from '../../contract/channel.js';
@@ -55,13 +55,16 @@ export class UsersService {
   }
 
   /** Pages of users, as {@link listUsers} reads them. */
-  async *list(
-    db: Queries,
+  list(
+    read: Database['snapshot'],
     realm: string,
     query: ListUsersDto,
   ): AsyncGenerator<User[], void> {
-    for await (const rows of listUsers(db, realm, query))
-      yield await this.factors.ofUsers(db, rows);
+    return listUsers(
+      (page) => read(async (db) => this.factors.ofUsers(db, await page(db))),
+      realm,
+      query,
+    );
   }
 
   /** @throws NotFoundError */

@@ -81,9 +81,9 @@ export class Calls {
     return streamed(list, response, this.now());
   }
 
-  /** Reads, without a unit of work. */
-  get read(): Queries {
-    return this.database.read;
+  /** Reads, all of the same moment, without a unit of work. */
+  read<Result>(work: (db: Queries) => Promise<Result>): Promise<Result> {
+    return this.database.snapshot(work);
   }
 
   /** Carries out a call in one unit of work, together with its record. */
@@ -149,7 +149,11 @@ export class Calls {
     stored: unknown,
     afterChange: AfterChange,
   ): Promise<SuccessEnvelope> {
-    const isCurrent = await this.records.isCurrent(this.read, realm, stored);
+    const isCurrent = await this.records.isCurrent(
+      this.database.read,
+      realm,
+      stored,
+    );
     return this.answer(
       isCurrent ? stored : afterChange(stored as AnswerOfUser),
     );

@@ -33,9 +33,9 @@ export class FactorsController {
 
   @Get('factors')
   async list(@CurrentCall() { realm }: Call, @UniqueId() uniqueId: string) {
-    const { read } = this.calls;
-    const user = await this.users.get(read, realm, uniqueId);
-    const factors = await this.factors.list(read, user);
+    const factors = await this.calls.read(async (db) =>
+      this.factors.list(db, await this.users.get(db, realm, uniqueId)),
+    );
     return this.calls.answer(
       factors.map((factor) => this.view.showFactor(factor)),
     );

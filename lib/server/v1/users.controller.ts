@@ -45,7 +45,7 @@ export class UsersController {
     @Res({ passthrough: true }) response: WithRaw<ServerResponse>,
   ) {
     const list = await PagedList.of(
-      this.users.list(this.calls.read, realm, page),
+      this.users.list((work) => this.calls.read(work), realm, page),
       (user) => this.view.show(user),
     );
     return this.calls.stream(list, rawOf(response));
@@ -53,7 +53,9 @@ export class UsersController {
 
   @Get(':uniqueId')
   async get(@CurrentCall() { realm }: Call, @UniqueId() uniqueId: string) {
-    const user = await this.users.get(this.calls.read, realm, uniqueId);
+    const user = await this.calls.read((db) =>
+      this.users.get(db, realm, uniqueId),
+    );
     return this.calls.answer(this.view.show(user));
   }
 
