@@ -14,6 +14,7 @@ import { CheckDecision } from './factors/check-decision.js';
 import { CodeMatcher } from './factors/code-matcher.js';
 import { CheckService } from './factors/check.service.js';
 import { FactorsService } from './factors/factors.service.js';
+import { NewFactors } from './factors/new-factors.js';
 import { SentCodes } from './factors/sent-codes.js';
 import { RecoveryCodes } from './factors/recovery-codes.js';
 import { Tokens } from './factors/tokens.js';
@@ -116,6 +117,7 @@ import { UsersService } from './users/users.service.js';
     ApiKeysService,
     FactorSecrets,
     FactorsService,
+    NewFactors,
     CheckDecision,
     CodeMatcher,
     Calls,

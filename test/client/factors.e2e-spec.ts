@@ -60,6 +60,7 @@ describe.each(ADAPTERS)('the factors of a user at the server on %s', (name) => {
       state: 'pending',
       createdAt: expect.stringMatching(/^\d{4}-.+Z$/),
       lastUsedAt: null,
+      expiresAt: expect.stringMatching(/^\d{4}-.+Z$/),
     });
     expect(new URL(otpauthUri).searchParams.get('secret')).toBe(key);
     expect(qr).toMatch(/^<svg /);

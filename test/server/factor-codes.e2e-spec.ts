@@ -201,6 +201,71 @@ it('resets the first app and the one-time pass with reset_key, and leaves the ot
   expect(await methodOf(user, recovery!)).toBe('recovery');
 });
 
+it.each([
+  ['another app is in use', true],
+  ['no other app was ever used', false],
+])('after reset_key, %s: enrolled is %j', async (_, isUsed) => {
+  const user = await createUser(server);
+  const app = await add(user);
+  expect(await methodOf(user, codeOf(user))).toBe('totp');
+  if (isUsed) expect(await methodOf(user, codeOf(app))).toBe('totp');
+  const path = `users/${user.unique_id}/`;
+  const { body } = await call(server, 'PUT', path, { reset_key: '1' });
+  expect(body.data.enrolled).toBe(isUsed);
+  // Whoever is enrolled confirms a new app with one that is in use: no page shows its secret.
+  const page = await (await fetch(body.data.ez_url)).text();
+  expect(page.replaceAll(/<[^>]*>|\s/g, '').includes(body.data.key)).toBe(!isUsed);
+});
+
+describe('an additional app that is never confirmed', () => {
+  it('ends after a day: its code is wrong, and it is not listed', async () => {
+    const user = await createUser(server);
+    const before = await list(user);
+    const app = await add(user);
+    expect(Date.parse(app.expires_at)).toBe(
+      Date.parse(app.created_at) + 86_400_000,
+    );
+    server.advance(86_400 - 60);
+    expect(await list(user)).toHaveLength(before.length + 1);
+    server.advance(60);
+    expect(await list(user)).toEqual(before);
+    expect(await methodOf(user, codeOf(app))).toBeNull();
+    expect(await list(user)).toEqual(before);
+  });
+
+  it('leaves its place to others', async () => {
+    const user = await createUser(server);
+    for (let i = 2; i <= 10; i++) await add(user);
+    expect(await add(user)).toBeUndefined();
+    server.advance(86_400);
+    expect(await add(user)).toMatchObject({ state: 'pending' });
+    expect(await list(user)).toHaveLength(3);
+    expect((await show(user)).key).toBe(user.key);
+  });
+
+  it('stays if it became the first one', async () => {
+    const user = await createUser(server);
+    const app = await add(user);
+    const [{ id }] = await list(user);
+    await call(server, 'DELETE', `users/${user.unique_id}/factors/${id}/`);
+    server.advance(2 * 86_400);
+    expect((await show(user)).key).toBe(app.key);
+    expect(await methodOf(user, codeOf(app))).toBe('totp');
+  });
+
+  it('does not end once it was used', async () => {
+    const user = await createUser(server);
+    const app = await add(user);
+    expect(await methodOf(user, codeOf(app))).toBe('totp');
+    server.advance(2 * 86_400);
+    expect((await list(user)).at(-1)).toMatchObject({
+      id: app.id,
+      expires_at: null,
+    });
+    expect(await methodOf(user, codeOf(app))).toBe('totp');
+  });
+});
+
 describe('recovery codes', () => {
   it('are ten, and each works once, while recovery_codes_left counts down', async () => {
     const user = await createUser(server);

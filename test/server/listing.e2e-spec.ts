@@ -14,7 +14,7 @@ import {
 } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
-import { FactorsService } from '../../lib/server/factors/factors.service.js';
+import { NewFactors } from '../../lib/server/factors/new-factors.js';
 import { UserView } from '../../lib/server/users/user-view.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
 import { adapter, ADAPTERS, call } from '../helpers/api.js';
@@ -29,7 +29,7 @@ async function insertUsers(
   meta = '{"a":1}',
 ): Promise<void> {
   const { read: db }: Database = server.app.get(DATABASE);
-  const factors = server.app.get(FactorsService);
+  const factors = server.app.get(NewFactors);
   const rowOf = (unique_id: string) => {
     const id = randomUUID();
     return {
@@ -54,7 +54,7 @@ async function insertUsers(
     await db.insertInto('users').values(rows).execute();
     await db
       .insertInto('factors')
-      .values(rows.flatMap((row) => factors.newFirst(row)))
+      .values(rows.flatMap((row) => factors.first(row)))
       .execute();
   }
 }

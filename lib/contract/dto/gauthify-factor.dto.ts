@@ -25,6 +25,10 @@ export class GAuthifyFactor {
   /** When its last right code was accepted: ISO 8601, UTC. */
   @WireName('last_used_at')
   lastUsedAt!: string | null;
+
+  /** When an additional app ends that is still `pending`: ISO 8601, UTC; `null`: never. */
+  @WireName('expires_at')
+  expiresAt!: string | null;
 }
 
 /**

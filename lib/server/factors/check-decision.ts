@@ -141,6 +141,7 @@ export class CheckDecision {
         userId: user.id,
         digits: code.length,
       })),
+      this.now(),
     );
     const found = asked.flatMap((attempt) => {
       const { user, code } = attempt;

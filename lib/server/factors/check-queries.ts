@@ -62,10 +62,13 @@ export interface CheckQueries {
     waits: boolean,
   ): Promise<(LockedRow | 'skipped' | undefined)[]>;
   /**
-   * The factors of locked users whose codes have so many digits: authenticator apps
+   * The factors of locked users, still valid, whose codes have so many digits: authenticator apps
    * and one-time passes, or recovery codes, which have as many letters.
    */
-  factors(asked: readonly AskedFactors[]): Promise<ComparedFactor[]>;
+  factors(
+    asked: readonly AskedFactors[],
+    now: number,
+  ): Promise<ComparedFactor[]>;
   /** Counts a try of each live sent code of locked users, and returns those codes. */
   trySentCodes(
     userIds: readonly string[],

@@ -1,16 +1,18 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
 import { ConflictError } from '../../contract/errors/conflict.error.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import type { Queries, Unit } from '../store/database.js';
-import { FactorSecrets, type SealedPlace } from '../store/factor-secrets.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
+import { NewFactors } from './new-factors.js';
 import { PASS_PARAMETERS, TOTP_DEFAULTS } from './otp.js';
 
-/** Length of a TOTP secret and of an HOTP secret [RFC 4226 §4: at least 16, 20 recommended]. */
-const SECRET_BYTES = 20;
 /** Factors that a person gives a name to; each one is another secret to guess at. */
 const MAX_TOTPS = 10;
 
@@ -32,12 +34,13 @@ export interface User extends UserRow {
 export class FactorsService {
   constructor(
     @Inject(CLOCK) private readonly now: Clock,
-    private readonly secrets: FactorSecrets,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly newFactors: NewFactors,
   ) {}
 
   /** Stores the first factors of a new user. */
   async createFirst({ db }: Unit, user: UserRow): Promise<User> {
-    const [totp, otp] = this.newFirst(user);
+    const [totp, otp] = this.newFactors.first(user);
     await db.insertInto('factors').values([totp, otp]).execute();
     return {
       ...user,
@@ -48,19 +51,12 @@ export class FactorsService {
     };
   }
 
-  /** The authenticator app and the one-time passes that every user has. */
-  newFirst(user: UserRow): [totp: FactorRow, otp: FactorRow] {
-    const totp = this.newTotp(user, user.created_at);
-    const otp: FactorRow = {
-      ...totp,
-      ...this.newSecret(user, {
-        id: randomUUID(),
-        kind: 'otp',
-        ...PASS_PARAMETERS,
-      }),
-      state: 'active',
-    };
-    return [totp, otp];
+  /** Whether an app other than the one that `key` shows is in use. */
+  async hasSecondApp(db: Queries, user: UserRow): Promise<boolean> {
+    const [, ...others] = (await this.list(db, user)).filter(
+      ({ kind }) => kind === 'totp',
+    );
+    return others.some(({ state }) => state === 'active');
   }
 
   /** Replaces the secrets that `key` and `otp` show. */
@@ -71,8 +67,8 @@ export class FactorsService {
         .updateTable('factors')
         .set({
           ...(kind === 'totp'
-            ? this.newSecret(user, { id, kind, ...TOTP_DEFAULTS })
-            : this.newSecret(user, { id, kind, ...PASS_PARAMETERS })),
+            ? this.newFactors.secret(user, { id, kind, ...TOTP_DEFAULTS })
+            : this.newFactors.secret(user, { id, kind, ...PASS_PARAMETERS })),
           counter: 0,
           last_used_at: null,
           ...(kind === 'totp' ? { state: 'pending' } : {}),
@@ -117,7 +113,8 @@ export class FactorsService {
   }
 
   /**
-   * Adds an authenticator app. It is pending until its first right code.
+   * Adds an authenticator app. It is pending until its first right code, and ends if
+   * there is none in time: the QR code of an abandoned enrolment must not stay a key.
    *
    * @throws ConflictError if the user has ten
    */
@@ -126,6 +123,12 @@ export class FactorsService {
     user: UserRow,
     { name, algorithm, digits, period }: CreateFactorDto,
   ): Promise<FactorRow> {
+    const now = this.now();
+    await unit.db
+      .deleteFrom('factors')
+      .where('user_id', '=', user.id)
+      .where('expires_at', '<=', now)
+      .execute();
     const existing = await this.list(unit.db, user);
     if (existing.filter(({ kind }) => kind === 'totp').length >= MAX_TOTPS)
       throw new ConflictError(
@@ -134,16 +137,17 @@ export class FactorsService {
       );
     // The oldest one is `key`: a clock that stands still or goes back must not change it.
     const createdAt = Math.max(
-      this.now(),
+      now,
       ...existing.map(({ created_at }) => created_at + 1),
     );
     const factor: FactorRow = {
-      ...this.newTotp(user, createdAt, {
+      ...this.newFactors.totp(user, createdAt, {
         algorithm: algorithm ?? TOTP_DEFAULTS.algorithm,
         digits: digits ?? TOTP_DEFAULTS.digits,
         period: period ?? TOTP_DEFAULTS.period,
       }),
       name: name ?? null,
+      expires_at: now + this.settings.security.pendingFactorTtlSeconds * 1000,
     };
     await unit.db.insertInto('factors').values(factor).execute();
     return factor;
@@ -187,6 +191,12 @@ export class FactorsService {
         { errorCode: 'factor_needed' },
       );
     await db.deleteFrom('factors').where('id', '=', id).execute();
+    // It may be the first one now, which does not end.
+    await db
+      .updateTable('factors')
+      .set({ expires_at: null })
+      .where('id', '=', others[0]!.id)
+      .execute();
     if (factor.state === 'active')
       await db
         .updateTable('users')
@@ -204,37 +214,17 @@ export class FactorsService {
       .selectFrom('factors')
       .selectAll()
       .where('user_id', 'in', ids)
+      .where((eb) =>
+        eb.or([
+          eb('expires_at', 'is', null),
+          eb('expires_at', '>', this.now()),
+        ]),
+      )
       .orderBy('created_at')
       // The first two are of the same time: the authenticator app, then the one-time pass.
       .orderBy('kind', 'desc')
       .orderBy('id')
       .execute();
-  }
-
-  private newTotp(
-    user: UserRow,
-    created_at: number,
-    parameters = TOTP_DEFAULTS,
-  ): FactorRow {
-    return {
-      ...this.newSecret(user, {
-        id: randomUUID(),
-        kind: 'totp',
-        ...parameters,
-      }),
-      user_id: user.id,
-      name: null,
-      state: 'pending',
-      counter: 0,
-      created_at,
-      last_used_at: null,
-    };
-  }
-
-  /** A factor with a new secret, which is sealed together with what it is for. */
-  private newSecret<Place extends SealedPlace>(user: UserRow, place: Place) {
-    const secret = this.secrets.seal(randomBytes(SECRET_BYTES), user, place);
-    return { ...place, secret };
   }
 }
 

@@ -25,7 +25,8 @@ const LOCK_FREE = `${LOCK} skip locked`;
 const FACTORS = `
   select factors.id, factors.user_id, kind, secret, algorithm, factors.digits, period, counter
   from factors join unnest($1::text[], $2::integer[]) as asked (user_id, digits)
-    on factors.user_id = asked.user_id and factors.digits = asked.digits`;
+    on factors.user_id = asked.user_id and factors.digits = asked.digits
+  where expires_at is null or expires_at > $3::bigint`;
 
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
@@ -33,7 +34,8 @@ const TRY_SENT_CODES = `
   returning user_id, channel, code_hash`;
 
 const MOVE_COUNTERS = `
-  update factors set counter = moves.new, state = 'active', last_used_at = $5::bigint
+  update factors set
+    counter = moves.new, state = 'active', last_used_at = $5::bigint, expires_at = null
   from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
     with ordinality as moves (id, old, new, secret, position)
   where factors.id = moves.id
@@ -109,11 +111,12 @@ export class PostgresCheckQueries implements CheckQueries {
     return waits ? rows : rows.map((row) => row ?? 'skipped');
   }
 
-  async factors(asked: readonly AskedFactors[]) {
+  async factors(asked: readonly AskedFactors[], now: number) {
     if (asked.length === 0) return [];
     return await this.unit.all<ComparedFactor>(FACTORS, [
       asked.map(({ userId }) => userId),
       asked.map(({ digits }) => digits),
+      now,
     ]);
   }
 

@@ -50,6 +50,7 @@ export class RecoveryCodes {
       counter: 0,
       created_at: this.now(),
       last_used_at: null,
+      expires_at: null,
     };
   }
 }

@@ -17,7 +17,8 @@ const LOCK = `
 
 const FACTORS = `
   select id, user_id, kind, secret, algorithm, digits, period, counter
-  from factors where user_id = ? and digits = ?`;
+  from factors
+  where user_id = ? and digits = ? and (expires_at is null or expires_at > ?)`;
 
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
@@ -25,7 +26,7 @@ const TRY_SENT_CODES = `
   returning user_id, channel, code_hash`;
 
 const MOVE_COUNTER = `
-  update factors set counter = ?, state = 'active', last_used_at = ?
+  update factors set counter = ?, state = 'active', last_used_at = ?, expires_at = null
   where id = ? and counter = ? and secret = ?`;
 
 const DELETE_FACTOR = 'delete from factors where id = ?';
@@ -57,11 +58,11 @@ export class SqliteCheckQueries implements CheckQueries {
     );
   }
 
-  factors(asked: readonly AskedFactors[]) {
+  factors(asked: readonly AskedFactors[], now: number) {
     return this.rows<AskedFactors, ComparedFactor>(
       FACTORS,
       asked,
-      ({ userId, digits }) => [userId, digits],
+      ({ userId, digits }) => [userId, digits, now],
     );
   }
 

@@ -32,6 +32,8 @@ export interface SecurityOptions {
   sendWindowSeconds: number;
   /** Messages to a user in 24 hours, all channels together. @default 50 */
   sendsPerDay: number;
+  /** How long an additional authenticator app may wait for its first right code, seconds. @default 86400 */
+  pendingFactorTtlSeconds: number;
   /** Life of a token `gat…`, seconds. @default 300 */
   tokenTtlSeconds: number;
   /** How long the answer to an `Idempotency-Key` is kept, seconds. @default 600 */
@@ -56,6 +58,7 @@ export const SECURITY_DEFAULTS: Readonly<SecurityOptions> = Object.freeze({
   sendsPerWindow: 5,
   sendWindowSeconds: 600,
   sendsPerDay: 50,
+  pendingFactorTtlSeconds: 86_400,
   tokenTtlSeconds: 300,
   idempotencyTtlSeconds: 600,
   idempotencyWaitMs: 3000,

@@ -216,4 +216,12 @@ export const MIGRATIONS: Record<string, Migration> = {
         );
     },
   },
+  '0010_factor_expiry': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('factors')
+        .addColumn('expires_at', 'bigint')
+        .execute();
+    },
+  },
 };

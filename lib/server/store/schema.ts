@@ -12,7 +12,7 @@ export interface UserRow {
   voice_number: string | null;
   /** JSON */
   meta: string | null;
-  /** 1 once a TOTP code was right, until `reset_key` without `keep_enrolled` */
+  /** 1 once a TOTP code was right, until `reset_key` without `keep_enrolled` while no other app is in use */
   enrolled: number;
   /** wrong codes since a right code, `reset_key` or `unlock` last set them back */
   failures: number;
@@ -47,6 +47,8 @@ export interface FactorRow {
   counter: number;
   created_at: number;
   last_used_at: number | null;
+  /** when an additional app ends that is still pending; null: never */
+  expires_at: number | null;
 }
 
 export interface SentCodeRow {

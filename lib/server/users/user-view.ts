@@ -62,17 +62,22 @@ export class UserView {
 
   /** A factor, without its secret. */
   showFactor(factor: FactorRow): Record<string, unknown> {
-    const { id, kind, name, state, created_at, last_used_at } = factor;
+    const { id, kind, name, state, created_at, last_used_at, expires_at } =
+      factor;
     return {
       id,
       kind,
       name,
       state,
       created_at: new Date(created_at).toISOString(),
-      last_used_at:
-        last_used_at === null ? null : new Date(last_used_at).toISOString(),
+      last_used_at: isoOrNull(last_used_at),
+      expires_at: isoOrNull(expires_at),
     };
   }
+}
+
+function isoOrNull(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString();
 }
 
 /** An error of `JSON.parse` would hold the beginning of the text, which may be an address. */

@@ -137,6 +137,11 @@ export class UsersService {
       sms_number: phone(smsNumber),
       voice_number: phone(voiceNumber),
     };
+    const isDisenrolled =
+      resetKey &&
+      !changes.keepEnrolled &&
+      // Otherwise a password alone would be enough to enrol, beside an app in use.
+      !(await this.factors.hasSecondApp(db, before));
     const stale: Channel[] = resetKey ? ['email', 'sms', 'voice'] : [];
     if (email !== undefined) stale.push('email');
     if (smsNumber !== undefined) stale.push('sms');
@@ -151,7 +156,7 @@ export class UsersService {
         ...contacts,
         ...(differs(before, contacts) ? { epoch: randomUUID() } : {}),
         ...(resetKey ? newStanding() : {}),
-        ...(resetKey && !changes.keepEnrolled ? { enrolled: 0 } : {}),
+        ...(isDisenrolled ? { enrolled: 0 } : {}),
       })
       .where('id', '=', id)
       .returningAll()

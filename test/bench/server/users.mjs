@@ -76,14 +76,14 @@ export async function createServerUsers(database, encryptionKey, count) {
   const { Keyring } = await import('../../../dist/server/store/keyring.js');
   const { FactorSecrets } =
     await import('../../../dist/server/store/factor-secrets.js');
-  const { FactorsService } =
-    await import('../../../dist/server/factors/factors.service.js');
+  const { NewFactors } =
+    await import('../../../dist/server/factors/new-factors.js');
   const opened = await openDatabase(database);
   const { reseal } = await import('../../../dist/server/store/reseal.js');
   const keyring = new Keyring([{ id: 'bench', key: encryptionKey }]);
   const secrets = new FactorSecrets(keyring);
   await reseal(opened, keyring, secrets);
-  const factors = new FactorsService(Date.now, secrets);
+  const factors = new NewFactors(secrets);
   const users = [];
   for (let start = 0; start < count; start += 500)
     await opened.unit(async ({ db }) => {
@@ -107,7 +107,7 @@ export async function createServerUsers(database, encryptionKey, count) {
         }),
       );
       await db.insertInto('users').values(rows).execute();
-      const made = rows.map((row) => factors.newFirst(row));
+      const made = rows.map((row) => factors.first(row));
       await db.insertInto('factors').values(made.flat()).execute();
       rows.forEach((row, i) => {
         const secret = new Uint8Array(secrets.open(made[i][0], row));
