@@ -214,7 +214,9 @@ it.each([
   expect(body.data.enrolled).toBe(isUsed);
   // Whoever is enrolled confirms a new app with one that is in use: no page shows its secret.
   const page = await (await fetch(body.data.ez_url)).text();
-  expect(page.replaceAll(/<[^>]*>|\s/g, '').includes(body.data.key)).toBe(!isUsed);
+  expect(page.replaceAll(/<[^>]*>|\s/g, '').includes(body.data.key)).toBe(
+    !isUsed,
+  );
 });
 
 describe('an additional app that is never confirmed', () => {
@@ -331,6 +333,21 @@ describe('recovery codes', () => {
       expect(stored).not.toContain(code.replace('-', ''));
     }
     expect((await list(user)).map(({ kind }) => kind)).toEqual(['totp', 'otp']);
+  });
+
+  it('are called by their name on the ezGAuth page, where one is wrong', async () => {
+    const user = await createUser(server);
+    const [code] = await renew(user);
+    for (const text of [
+      /wrong or has already/,
+      /^(?!.*recovery code is wrong)/s,
+    ])
+      expect(
+        await (await enterOnEzPage(user, wrongCode(server, user.key))).text(),
+      ).toMatch(text);
+    const wrong = code!.replace(/^./, (first) => (first === 'a' ? 'b' : 'a'));
+    const response = await enterOnEzPage(user, wrong);
+    expect(await response.text()).toContain('recovery code is wrong');
   });
 
   it('open the ezGAuth page of an enrolled user', async () => {

@@ -94,3 +94,17 @@ it('logs a failure of the server under the request_id of its answer', async () =
   const [line] = await untilPrinted(/^.*ERROR .*request_id.*$/m);
   expect(line).toContain(answer.request_id);
 });
+
+it('logs that the meta of a user is damaged, without what is in it', async () => {
+  const url = await start({});
+  await post(`${url}users/`, JANE);
+  const other = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
+  other.exec(`update users set meta = 'secret@example.com'`);
+  other.close();
+  const response = await fetch(`${url}users/jane/`, {
+    headers: { authorization: KEY },
+  });
+  expect(await response.json()).toMatchObject({ error_code: '500' });
+  await untilPrinted(/ERROR .*The meta of a user is not JSON/);
+  expect(printed).not.toContain('secret@');
+});

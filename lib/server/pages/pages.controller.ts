@@ -139,7 +139,8 @@ export class PagesController {
             this.tokens.issue(unit, user, checked),
           );
     if (token === undefined) {
-      const problem = typeof checked === 'string' ? checked : wrongCode(user);
+      const problem =
+        typeof checked === 'string' ? checked : wrongCode(user, code!);
       await this.replyEz(response, user, problem);
       return;
     }
@@ -172,7 +173,7 @@ export class PagesController {
         sentCodesIfEnrolled: false,
       });
       const accepted = 'accepted' in outcome ? outcome.accepted : null;
-      return accepted ?? wrongCode(user);
+      return accepted ?? wrongCode(user, code);
     } catch (error) {
       if (!(error instanceof RateLimitError)) throw error;
       return error.errorCode === 'user_locked'
