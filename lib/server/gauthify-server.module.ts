@@ -18,7 +18,9 @@ import { NewFactors } from './factors/new-factors.js';
 import { SentCodes } from './factors/sent-codes.js';
 import { RecoveryCodes } from './factors/recovery-codes.js';
 import { Tokens } from './factors/tokens.js';
-import { createKeyring } from './store/create-keyring.js';
+import { createDataKeys, createKeyring } from './store/create-keyring.js';
+import { DataKeys } from './store/data-keys.js';
+import { KeyRotation } from './store/key-rotation.js';
 import { Keyring } from './store/keyring.js';
 import {
   DATABASE,
@@ -88,10 +90,16 @@ import { UsersService } from './users/users.service.js';
       useFactory: ({ database }: ServerSettings) => openDatabase(database),
     },
     {
-      provide: Keyring,
+      provide: DataKeys,
       inject: [GAUTHIFY_SERVER_OPTIONS, SERVER_SETTINGS, DATABASE],
+      useFactory: createDataKeys,
+    },
+    {
+      provide: Keyring,
+      inject: [SERVER_SETTINGS, DATABASE, DataKeys],
       useFactory: createKeyring,
     },
+    KeyRotation,
     {
       provide: IDEMPOTENCY_SCOPE,
       inject: [DATABASE],

@@ -1,4 +1,8 @@
 export { GAuthifyServerModule } from './gauthify-server.module.js';
+export type {
+  KeyProvider,
+  WrappedKey,
+} from './settings/key-provider.interface.js';
 export type { EncryptionKey } from './settings/encryption-keys.js';
 export type {
   GAuthifyServerOptions,

@@ -14,6 +14,7 @@ import {
 } from '../../lib/server/factors/otp.js';
 import type { Database, Queries } from '../../lib/server/store/database.js';
 import { FactorSecrets } from '../../lib/server/store/factor-secrets.js';
+import { derivedKeys } from '../../lib/server/store/data-keys.js';
 import { createEncryptionKey } from '../../lib/server/store/key-file.js';
 import { Keyring } from '../../lib/server/store/keyring.js';
 import { MIGRATIONS } from '../../lib/server/store/migrations.js';
@@ -75,7 +76,7 @@ async function oldDatabase(users: number, keyId?: string) {
   const random = createEncryptionKey();
   const key = { ...random, id: keyId ?? random.id };
   writeFileSync(`${file}.key`, `${key.id}:${key.key}\n`, { mode: 0o600 });
-  const keyring = new Keyring([key]);
+  const keyring = new Keyring(derivedKeys(key));
   const apiKey = randomBytes(16).toString('hex');
   const token = `gat${randomToken()}`;
   const made = Array.from({ length: users }, (_, i): OldUser => {

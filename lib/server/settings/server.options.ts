@@ -20,6 +20,10 @@ import {
   checkSecurityOptions,
   type SecurityOptions,
 } from './security.options.js';
+import {
+  checkKeyProvider,
+  type KeyProvider,
+} from './key-provider.interface.js';
 import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
 import { checkUrl } from './check-url.js';
@@ -53,12 +57,19 @@ export interface GAuthifyServerOptions {
   apiKeys?: RealmKey[] | undefined;
 
   /**
-   * Keys for the secrets in the database, newest first: the first one encrypts,
-   * all of them decrypt.
+   * Keys that encrypt the data keys of the database, newest first: the first one
+   * encrypts, all of them decrypt.
    *
    * @default a key file beside the SQLite file, created if there is none; a random key for a database in memory; required with PostgreSQL
    */
   encryptionKeys?: EncryptionKey[] | undefined;
+
+  /**
+   * Encrypts the data keys, in place of `encryptionKeys`: for a KMS or an HSM.
+   *
+   * @default the encryption keys
+   */
+  keyProvider?: KeyProvider | undefined;
 
   /** Name shown in authenticator apps and messages. @default `GAuthify` */
   issuer?: string | undefined;
@@ -137,6 +148,7 @@ const TYPES: Record<keyof GAuthifyServerOptions, OptionType> = {
   publicUrl: TEXT,
   apiKeys: arrayOf('{ realm, key }', true),
   encryptionKeys: arrayOf('{ id, key }', true),
+  keyProvider: objectLike('{ currentKeyId, wrap, unwrap }'),
   issuer: TEXT,
   returnUrls: objectLike('with a URL for each realm'),
   frameAncestors: arrayOf('origins'),
@@ -161,11 +173,13 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
   refuseUnknown(options, Object.keys(TYPES));
   checkTypes<GAuthifyServerOptions>(options, TYPES);
   checkSenders(options.senders ?? {});
+  if (options.keyProvider) checkKeyProvider(options.keyProvider);
   const database = options.database ?? 'sqlite:gauthify.sqlite';
   checkDatabaseUrl(database);
   if (options.encryptionKeys?.length)
     checkEncryptionKeys(options.encryptionKeys, 'Option encryptionKeys');
-  else if (isPostgres(database)) throw encryptionKeysMissing();
+  else if (isPostgres(database) && !options.keyProvider)
+    throw encryptionKeysMissing();
   if (options.smtp) checkSmtp(options.smtp);
   return Object.freeze({
     database,

@@ -1,52 +1,94 @@
+import type { EncryptionKey } from '../settings/encryption-keys.js';
 import type {
   GAuthifyServerOptions,
   ServerSettings,
 } from '../settings/server.options.js';
 import { StartError } from '../settings/start-error.js';
+import { DataKeys } from './data-keys.js';
+import type { Database, Queries } from './database.js';
+import { FactorSecrets, SEALED_COLUMNS } from './factor-secrets.js';
 import {
   createEncryptionKey,
   keyFileOf,
   readOrCreateKeyFile,
 } from './key-file.js';
 import { Keyring } from './keyring.js';
-import type { Database } from './database.js';
-import { FactorSecrets, type Owner, SEALED_COLUMNS } from './factor-secrets.js';
+import { LocalKeyProvider } from './local-key-provider.js';
 import { reseal } from './reseal.js';
 
 /**
- * Makes the keyring from the options, or from the key file beside the SQLite file.
+ * Finds out who encrypts the data keys: the `keyProvider` of the options, or their
+ * encryption keys, or those of the key file beside the SQLite file.
+ *
+ * @throws StartError if the key file cannot be read or created
+ */
+export async function createDataKeys(
+  options: GAuthifyServerOptions,
+  settings: ServerSettings,
+  database: Database,
+): Promise<DataKeys> {
+  return await orClose(database, async () => {
+    const isNew = !(await hasRecords(database.read));
+    const isOwn = options.keyProvider && !options.encryptionKeys?.length;
+    const keys = isOwn ? [] : keysOf(options, settings, isNew);
+    const local = new LocalKeyProvider(keys);
+    const provider = options.keyProvider ?? local;
+    // Records from before there were data keys were encrypted by these.
+    const existing = isNew ? [] : keys;
+    return new DataKeys(database, provider, settings.now, existing, local);
+  });
+}
+
+/**
+ * Makes the keyring from the data keys.
  *
  * @throws StartError also if the database was encrypted with other keys: better at start than at a user's log-in
  */
 export async function createKeyring(
-  options: GAuthifyServerOptions,
   settings: ServerSettings,
   database: Database,
+  dataKeys: DataKeys,
 ): Promise<Keyring> {
-  try {
-    const factor = await database.read
-      .selectFrom('factors')
-      .innerJoin('users', 'users.id', 'factors.user_id')
-      .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
-      .where('kind', '!=', 'recovery')
-      .limit(1)
-      .executeTakeFirst();
-    const keyring = new Keyring(keysOf(options, settings, !factor));
+  return await orClose(database, async () => {
+    const keyring = new Keyring(await dataKeys.load(), settings.now);
     const secrets = new FactorSecrets(keyring);
-    if (factor) checkKeys(secrets, factor);
+    await checkKeys(database.read, secrets);
     await reseal(database, keyring, secrets);
+    await dataKeys.rewrap();
     return keyring;
+  });
+}
+
+/** Nest calls no shutdown hooks for an application that never started. */
+async function orClose<Result>(
+  database: Database,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
   } catch (error) {
-    // Nest calls no shutdown hooks for an application that never started.
     await database.close();
     throw error;
   }
 }
 
-function checkKeys(
-  secrets: FactorSecrets,
-  factor: Parameters<FactorSecrets['reseal']>[0] & Owner,
-): void {
+/** Whether anything is stored that a key encrypted or hashed. */
+async function hasRecords(db: Queries): Promise<boolean> {
+  for (const table of ['data_keys', 'seals', 'api_keys', 'users'] as const)
+    if (await db.selectFrom(table).selectAll().limit(1).executeTakeFirst())
+      return true;
+  return false;
+}
+
+async function checkKeys(db: Queries, secrets: FactorSecrets): Promise<void> {
+  const factor = await db
+    .selectFrom('factors')
+    .innerJoin('users', 'users.id', 'factors.user_id')
+    .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
+    .where('kind', '!=', 'recovery')
+    .limit(1)
+    .executeTakeFirst();
+  if (!factor) return;
   try {
     // An old seal is opened, too.
     if (secrets.reseal(factor, factor) === undefined)
@@ -63,7 +105,7 @@ function keysOf(
   options: GAuthifyServerOptions,
   { database }: ServerSettings,
   isNew: boolean,
-) {
+): EncryptionKey[] {
   if (options.encryptionKeys?.length) return options.encryptionKeys;
   const file = keyFileOf(database);
   return file === undefined

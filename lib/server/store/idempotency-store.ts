@@ -130,7 +130,7 @@ export class IdempotencyStore {
         { errorCode: 'idempotency_key_reused' },
       );
     if (row.answer === null) throw new StillPending();
-    const text = this.keyring.open(row.answer, place(id)).toString();
+    const text = this.keyring.open(row.answer, answerPlace(id)).toString();
     const outcome = JSON.parse(text) as Exclude<Outcome, { pending: true }>;
     if ('answer' in outcome) return outcome.answer;
     const { message, errorCode } = outcome.failure;
@@ -149,7 +149,10 @@ export class IdempotencyStore {
         'pending' in outcome
           ? null
           : // Sealed: it holds the user's secret and a usable code.
-            this.keyring.seal(Buffer.from(JSON.stringify(outcome)), place(id)),
+            this.keyring.seal(
+              Buffer.from(JSON.stringify(outcome)),
+              answerPlace(id),
+            ),
       expires_at: this.now() + idempotencyTtlSeconds * 1000,
     };
   }
@@ -244,4 +247,4 @@ export class IdempotencyStore {
 }
 
 /** Associated data: an answer copied to another key does not open. */
-const place = (id: string) => `idempotency\n${id}\nanswer`;
+export const answerPlace = (id: string) => `idempotency\n${id}\nanswer`;

@@ -9,6 +9,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { derivedKeys } from './data-keys.js';
 import { createEncryptionKey, readOrCreateKeyFile } from './key-file.js';
 import { Keyring } from './keyring.js';
 
@@ -18,7 +19,7 @@ describe('the keyring', () => {
   const [oldKey, newKey] = [createEncryptionKey(), createEncryptionKey()];
 
   it('opens what it sealed, and seals the same secret differently each time', () => {
-    const keyring = new Keyring([oldKey]);
+    const keyring = new Keyring(derivedKeys(oldKey));
     const sealed = [keyring.seal(secret, 'a'), keyring.seal(secret, 'a')];
     expect(sealed[0]).not.toBe(sealed[1]);
     for (const record of sealed)
@@ -26,7 +27,7 @@ describe('the keyring', () => {
   });
 
   it('does not open a record that was moved or altered', () => {
-    const keyring = new Keyring([oldKey]);
+    const keyring = new Keyring(derivedKeys(oldKey));
     const record = keyring.seal(secret, 'user 1');
     expect(() => keyring.open(record, 'user 2')).toThrow();
     const [id, data] = record.split('.');
@@ -39,18 +40,18 @@ describe('the keyring', () => {
   });
 
   it('reads what an older key wrote, and writes with the newest', () => {
-    const before = new Keyring([oldKey]);
-    const after = new Keyring([newKey, oldKey]);
+    const before = new Keyring(derivedKeys(oldKey));
+    const after = new Keyring([...derivedKeys(newKey), ...derivedKeys(oldKey)]);
     expect(after.open(before.seal(secret, 'a'), 'a')).toEqual(secret);
     expect(after.matches(before.hash('code'), 'code')).toBe(true);
     expect(() => before.open(after.seal(secret, 'a'), 'a')).toThrow(
-      `No encryption key with id "${newKey.id}"`,
+      `There is no data key "${newKey.id}"`,
     );
     expect(before.matches(after.hash('code'), 'code')).toBe(false);
   });
 
   it('does not match the hash of another value', () => {
-    const keyring = new Keyring([oldKey]);
+    const keyring = new Keyring(derivedKeys(oldKey));
     expect(keyring.matches(keyring.hash('123456'), '123457')).toBe(false);
     expect(keyring.matches('', '123456')).toBe(false);
   });

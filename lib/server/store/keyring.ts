@@ -2,47 +2,60 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
-  hkdfSync,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import type { EncryptionKey } from '../settings/encryption-keys.js';
+import type { DataKey } from './data-keys.js';
 
 const NONCE_BYTES = 12;
 /** Nonces that are drawn at once: the call to the generator takes longer than the encryption. */
 const NONCES_AT_ONCE = 256;
 const TAG_BYTES = 16;
 
-interface Key {
-  id: string;
-  encryption: Buffer;
-  hashing: Buffer;
-}
+/**
+ * How long a new key is only read with, milliseconds: other instances look for new
+ * keys every 10 s, and must know this one before anything is encrypted with it.
+ */
+export const ACTIVE_AFTER_MS = 30_000;
 
 /**
- * Encrypts secrets (AES-256-GCM) and hashes codes (HMAC-SHA-256) with the
- * newest key; reads what any of the keys wrote. Every record carries the id of
- * its key.
+ * Encrypts secrets (AES-256-GCM) and hashes codes (HMAC-SHA-256) with the newest
+ * data key; reads what any of them wrote. Every record carries the id of its key.
  */
 export class Keyring {
-  private readonly keys: Key[];
+  /** All data keys, the newest first. */
+  keys!: readonly DataKey[];
+  private encryption!: readonly DataKey[];
+  private hashing!: readonly DataKey[];
   /** Random bytes for the next nonces. */
   private nonces = Buffer.alloc(0);
 
-  constructor(keys: readonly EncryptionKey[]) {
-    this.keys = keys.map(({ id, key }) => {
-      const bytes = Buffer.from(key, 'base64');
-      // A separate key for each purpose.
-      return {
-        id,
-        encryption: derive(bytes, 'encryption'),
-        hashing: derive(bytes, 'hashing'),
-      };
-    });
+  /** @param keys the newest first; at least one of each purpose */
+  constructor(
+    keys: readonly DataKey[],
+    private readonly now: () => number = Date.now,
+  ) {
+    this.replace(keys);
   }
 
-  private get newest(): Key {
-    return this.keys[0]!;
+  /** Uses these keys from now on. */
+  replace(keys: readonly DataKey[]): void {
+    this.keys = keys;
+    this.encryption = keys.filter(({ purpose }) => purpose === 'encryption');
+    this.hashing = keys.filter(({ purpose }) => purpose === 'hashing');
+  }
+
+  get newestEncryptionKey(): DataKey {
+    return this.encryption[0]!;
+  }
+
+  /** The key that encrypts: the newest one that all instances know. */
+  get sealingKey(): DataKey {
+    const known = this.now() - ACTIVE_AFTER_MS;
+    return (
+      this.encryption.find(({ createdAt }) => createdAt <= known) ??
+      this.encryption.at(-1)!
+    );
   }
 
   /**
@@ -51,8 +64,9 @@ export class Keyring {
    * @param place where it is stored (user and field); opening it elsewhere fails
    */
   seal(secret: Buffer, place: string): string {
+    const { id, key } = this.sealingKey;
     const nonce = this.nextNonce();
-    const cipher = createCipheriv('aes-256-gcm', this.newest.encryption, nonce);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
     cipher.setAAD(Buffer.from(place));
     const sealed = Buffer.concat([
       nonce,
@@ -60,27 +74,18 @@ export class Keyring {
       cipher.final(),
       cipher.getAuthTag(),
     ]);
-    return `${this.newest.id}.${sealed.toString('base64url')}`;
-  }
-
-  /** Each is handed out once. */
-  private nextNonce(): Buffer {
-    if (this.nonces.length === 0)
-      this.nonces = randomBytes(NONCES_AT_ONCE * NONCE_BYTES);
-    const nonce = this.nonces.subarray(0, NONCE_BYTES);
-    this.nonces = this.nonces.subarray(NONCE_BYTES);
-    return nonce;
+    return `${id}.${sealed.toString('base64url')}`;
   }
 
   /** @throws Error if the key is not in the ring, or the record was altered or moved */
   open(record: string, place: string): Buffer {
     const [id, data] = splitRecord(record);
-    const key = this.keys.find((candidate) => candidate.id === id);
-    if (!key) throw new Error(`No encryption key with id "${id}"`);
+    const found = this.encryption.find((candidate) => candidate.id === id);
+    if (!found) throw new Error(`There is no data key "${id}"`);
     const bytes = Buffer.from(data, 'base64url');
     const decipher = createDecipheriv(
       'aes-256-gcm',
-      key.encryption,
+      found.key,
       bytes.subarray(0, NONCE_BYTES),
       { authTagLength: TAG_BYTES },
     );
@@ -94,7 +99,8 @@ export class Keyring {
 
   /** Keyed hash: six-digit codes cannot be found from a stolen database. */
   hash(value: string): string {
-    return `${this.newest.id}.${mac(this.newest, value)}`;
+    const [newest] = this.hashing as [DataKey];
+    return `${newest.id}.${mac(newest, value)}`;
   }
 
   /**
@@ -102,29 +108,32 @@ export class Keyring {
    * of the keys can make a row that is found.
    */
   lookups(value: string): [newest: string, ...older: string[]] {
-    return this.keys.map((key) => mac(key, value)) as [string, ...string[]];
+    return this.hashing.map((key) => mac(key, value)) as [string, ...string[]];
   }
 
   /** Whether `record` is a {@link hash} of `value`; in constant time. */
   matches(record: string, value: string): boolean {
     const [id, expected] = splitRecord(record);
-    const key = this.keys.find((candidate) => candidate.id === id);
+    const key = this.hashing.find((candidate) => candidate.id === id);
     if (!key) return false;
     return timingSafeEqual(
       Buffer.from(mac(key, value)),
       Buffer.from(expected.padEnd(43).slice(0, 43)),
     );
   }
+
+  /** Each is handed out once. */
+  private nextNonce(): Buffer {
+    if (this.nonces.length === 0)
+      this.nonces = randomBytes(NONCES_AT_ONCE * NONCE_BYTES);
+    const nonce = this.nonces.subarray(0, NONCE_BYTES);
+    this.nonces = this.nonces.subarray(NONCE_BYTES);
+    return nonce;
+  }
 }
 
-function derive(key: Buffer, purpose: string): Buffer {
-  return Buffer.from(
-    hkdfSync('sha256', key, '', `nestjs-gauthify ${purpose}`, 32),
-  );
-}
-
-function mac(key: Key, value: string): string {
-  return createHmac('sha256', key.hashing).update(value).digest('base64url');
+function mac({ key }: DataKey, value: string): string {
+  return createHmac('sha256', key).update(value).digest('base64url');
 }
 
 function splitRecord(record: string): [id: string, data: string] {

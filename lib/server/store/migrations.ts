@@ -224,4 +224,17 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0012_data_keys': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('data_keys')
+        .addColumn('id', 'varchar(32)', (column) => column.notNull())
+        .addColumn('purpose', 'varchar(16)', (column) => column.notNull())
+        .addColumn('wrapping_key', 'varchar(255)', (column) => column.notNull())
+        .addColumn('wrapped', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('data_keys_key', ['id', 'purpose'])
+        .execute();
+    },
+  },
 };

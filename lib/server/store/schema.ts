@@ -81,6 +81,17 @@ export interface SealRow {
   proof: string;
 }
 
+/** A data key, encrypted by the key provider. */
+export interface DataKeyRow {
+  id: string;
+  purpose: 'encryption' | 'hashing';
+  /** id of the provider's key that encrypted it */
+  wrapping_key: string;
+  /** base64 */
+  wrapped: string;
+  created_at: number;
+}
+
 export interface SendRow {
   /** what the message counts against: a user and channel, a user, or the keyed hash of a destination */
   subject: string;
@@ -121,6 +132,7 @@ export interface Schema {
   sent_codes: SentCodeRow;
   tokens: TokenRow;
   seals: SealRow;
+  data_keys: DataKeyRow;
   sends: SendRow;
   api_keys: ApiKeyRow;
   idempotency: IdempotencyRow;

@@ -4,7 +4,7 @@ import { ServerError } from '../../contract/errors/server.error.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries, Unit } from './database.js';
 import { PreparingConnection, queriesOn } from './sqlite-connection.js';
-import { describe, isBusy } from './sqlite-errors.js';
+import { describe, isBusy, unavailable } from './sqlite-errors.js';
 import { loadSqliteDriver } from './sqlite-driver.js';
 import { absolute, damageHint, openLog, openWriter } from './sqlite-file.js';
 
@@ -116,7 +116,7 @@ export class SqliteDatabase implements Database {
   async snapshot<Result>(
     work: (db: Queries) => Promise<Result>,
   ): Promise<Result> {
-    // A database in memory has one connection.
+    // In memory there is one connection.
     if (this.reader === this.writer) return this.unit(({ db }) => work(db));
     // Snapshots that overlap are of the same moment: they take no turn of the event loop.
     if (this.openSnapshots++ === 0) this.reader.run('begin');
@@ -249,13 +249,3 @@ export class SqliteDatabase implements Database {
 }
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** The error of a unit that could not begin. */
-function unavailable(error: unknown): unknown {
-  return isBusy(error)
-    ? new ServerError(
-        'The database is in use by another program: try again later',
-        { errorCode: '500', cause: error },
-      )
-    : error;
-}

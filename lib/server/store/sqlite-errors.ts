@@ -1,3 +1,4 @@
+import { ServerError } from '../../contract/errors/server.error.js';
 /** Whether another connection holds the lock. */
 export const isBusy = (error: unknown) => hasCode(error, 'SQLITE_BUSY', 5);
 
@@ -21,4 +22,14 @@ function hasCode(error: unknown, name: string, number: number): boolean {
 /** What an error says, for the person who starts the server. */
 export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The error of a unit that could not begin. */
+export function unavailable(error: unknown): unknown {
+  return isBusy(error)
+    ? new ServerError(
+        'The database is in use by another program: try again later',
+        { errorCode: '500', cause: error },
+      )
+    : error;
 }

@@ -74,13 +74,15 @@ export async function createServerUsers(database, encryptionKey, count) {
   const { openDatabase } =
     await import('../../../dist/server/store/open-database.js');
   const { Keyring } = await import('../../../dist/server/store/keyring.js');
+  const { derivedKeys } =
+    await import('../../../dist/server/store/data-keys.js');
   const { FactorSecrets } =
     await import('../../../dist/server/store/factor-secrets.js');
   const { NewFactors } =
     await import('../../../dist/server/factors/new-factors.js');
   const opened = await openDatabase(database);
   const { reseal } = await import('../../../dist/server/store/reseal.js');
-  const keyring = new Keyring([{ id: 'bench', key: encryptionKey }]);
+  const keyring = new Keyring(derivedKeys({ id: 'bench', key: encryptionKey }));
   const secrets = new FactorSecrets(keyring);
   await reseal(opened, keyring, secrets);
   const factors = new NewFactors(secrets);

@@ -1,0 +1,187 @@
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import type { EncryptionKey } from '../settings/encryption-keys.js';
+import type { KeyProvider } from '../settings/key-provider.interface.js';
+import { StartError } from '../settings/start-error.js';
+import { LocalKeyProvider } from './local-key-provider.js';
+import type { Database, Queries, Unit } from './database.js';
+import type { DataKeyRow } from './schema.js';
+
+/** Encrypts secrets, or hashes codes and keys. */
+export interface DataKey {
+  /** Stored with everything the key encrypted or hashed. */
+  id: string;
+  purpose: 'encryption' | 'hashing';
+  key: Buffer;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+}
+
+/**
+ * The data keys of the database, each encrypted by a {@link KeyProvider}: envelope
+ * encryption. A new key of the provider encrypts a handful of rows anew, and not
+ * every secret.
+ */
+export class DataKeys {
+  constructor(
+    private readonly database: Database,
+    private readonly provider: KeyProvider,
+    private readonly now: () => number,
+    /** Keys that encrypted records before there were data keys. */
+    private readonly existing: readonly EncryptionKey[],
+    /** Decrypts what the provider does not know, on the way from encryption keys to a provider. */
+    private readonly former: LocalKeyProvider,
+  ) {}
+
+  /**
+   * Reads the data keys, the newest first, and creates the first ones.
+   *
+   * @throws StartError if the provider cannot decrypt one
+   */
+  async load(): Promise<DataKey[]> {
+    let rows = await this.rows(this.database.read);
+    if (rows.length === 0) {
+      await this.createFirst();
+      rows = await this.rows(this.database.read);
+    }
+    return await Promise.all(rows.map((row) => this.open(row)));
+  }
+
+  /** Whether there are other data keys than these. */
+  async haveChanged(known: readonly DataKey[]): Promise<boolean> {
+    const rows = await this.rows(this.database.read);
+    return rows.length !== known.length;
+  }
+
+  /** Id of the key that encrypts the data keys. */
+  get wrappingKeyId(): string {
+    return this.provider.currentKeyId;
+  }
+
+  /** Adds a data key. Instances encrypt with it once all of them know it. */
+  async addEncryptionKey(): Promise<DataKey> {
+    const key = this.make('encryption', this.now());
+    const row = await this.seal(key);
+    await this.database.unit(({ db }) => insert(db, [row]));
+    return key;
+  }
+
+  /**
+   * Encrypts with the provider's current key what another one encrypted: then the
+   * other one can be removed.
+   *
+   * @returns how many data keys that were
+   */
+  async rewrap(): Promise<number> {
+    const old = (await this.rows(this.database.read)).filter(
+      ({ wrapping_key }) => wrapping_key !== this.provider.currentKeyId,
+    );
+    for (const row of old) {
+      const { wrapping_key, wrapped } = await this.seal(await this.open(row));
+      await this.database.unit(({ db }) =>
+        db
+          .updateTable('data_keys')
+          .set({ wrapping_key, wrapped })
+          .where('id', '=', row.id)
+          .where('purpose', '=', row.purpose)
+          .where('wrapped', '=', row.wrapped)
+          .execute(),
+      );
+    }
+    return old.length;
+  }
+
+  private async createFirst(): Promise<void> {
+    const now = this.now();
+    const keys =
+      this.existing.length > 0
+        ? this.existing.flatMap((key, i) => derivedKeys(key, now - i))
+        : [this.make('encryption', now), this.make('hashing', now)];
+    // Outside of the unit: the provider may be far away.
+    const rows = await Promise.all(keys.map((key) => this.seal(key)));
+    await this.database.unit(async (unit) => {
+      await lockTable(unit);
+      // Of instances that start at the same time, one creates them.
+      if ((await this.rows(unit.db)).length === 0) await insert(unit.db, rows);
+    });
+  }
+
+  private make(purpose: DataKey['purpose'], createdAt: number): DataKey {
+    const id = randomBytes(6).toString('hex');
+    return { id, purpose, key: randomBytes(32), createdAt };
+  }
+
+  private rows(db: Queries): Promise<DataKeyRow[]> {
+    return db
+      .selectFrom('data_keys')
+      .selectAll()
+      .orderBy('created_at', 'desc')
+      .orderBy('id')
+      .execute();
+  }
+
+  private async seal(key: DataKey): Promise<DataKeyRow> {
+    const { id, purpose, createdAt } = key;
+    const { keyId, bytes } = await this.provider.wrap(key.key, contextOf(key));
+    return {
+      id,
+      purpose,
+      wrapping_key: keyId,
+      wrapped: bytes.toString('base64'),
+      created_at: createdAt,
+    };
+  }
+
+  private async open(row: DataKeyRow): Promise<DataKey> {
+    const { id, purpose, wrapping_key: keyId, created_at } = row;
+    const bytes = Buffer.from(row.wrapped, 'base64');
+    try {
+      const provider = this.former.knows(keyId) ? this.former : this.provider;
+      const key = await provider.unwrap({ keyId, bytes }, contextOf(row));
+      return { id, purpose, key, createdAt: created_at };
+    } catch (error) {
+      throw new StartError(
+        this.provider instanceof LocalKeyProvider
+          ? `Option encryptionKeys: the database was encrypted with other keys: restore the key "${keyId}", or the key file beside the database`
+          : `Option keyProvider: a data key that was encrypted with the key "${keyId}" could not be decrypted: the provider must know that key until rotate-keys says otherwise`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/**
+ * The data keys that an encryption key stood for before they were stored: what it
+ * encrypted and hashed stays readable under its id.
+ */
+export function derivedKeys(
+  { id, key }: EncryptionKey,
+  createdAt = 0,
+): DataKey[] {
+  return (['encryption', 'hashing'] as const).map((purpose) => ({
+    id,
+    purpose,
+    key: Buffer.from(
+      hkdfSync(
+        'sha256',
+        Buffer.from(key, 'base64'),
+        '',
+        `nestjs-gauthify ${purpose}`,
+        32,
+      ),
+    ),
+    createdAt,
+  }));
+}
+
+async function lockTable({ db, dialect }: Unit): Promise<void> {
+  if (dialect === 'postgres')
+    await sql`lock table data_keys in share row exclusive mode`.execute(db);
+}
+
+async function insert(db: Queries, rows: DataKeyRow[]): Promise<void> {
+  await db.insertInto('data_keys').values(rows).execute();
+}
+
+const contextOf = ({ id, purpose }: Pick<DataKeyRow, 'id' | 'purpose'>) =>
+  `nestjs-gauthify data key ${purpose} ${id}`;
