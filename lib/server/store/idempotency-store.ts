@@ -140,20 +140,20 @@ export class IdempotencyStore {
   /** The record of a request. */
   rowOf({ id, content }: KeyedRequest, outcome: Outcome): IdempotencyRow {
     this.purge();
-    const { idempotencyTtlSeconds } = this.settings.security;
+    const { keyring, settings } = this;
     return {
       id,
-      fingerprint: this.keyring.hash(content),
+      // When it is read: of the claim and the answer of a check, one stores it.
+      get fingerprint() {
+        return keyring.hash(content);
+      },
       claim: '',
       answer:
         'pending' in outcome
           ? null
           : // Sealed: it holds the user's secret and a usable code.
-            this.keyring.seal(
-              Buffer.from(JSON.stringify(outcome)),
-              answerPlace(id),
-            ),
-      expires_at: this.now() + idempotencyTtlSeconds * 1000,
+            keyring.seal(Buffer.from(JSON.stringify(outcome)), answerPlace(id)),
+      expires_at: this.now() + settings.security.idempotencyTtlSeconds * 1000,
     };
   }
 
