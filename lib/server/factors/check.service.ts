@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import { Observer } from '../observability/observer.js';
 import { DATABASE, type Database } from '../store/database.js';
 import type { Check, CheckOutcome, Settled, Skipped } from './check.js';
 import { CheckDecision } from './check-decision.js';
@@ -46,6 +47,7 @@ export class CheckService {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     private readonly decision: CheckDecision,
+    private readonly observer: Observer,
   ) {}
 
   /**
@@ -55,7 +57,11 @@ export class CheckService {
    *   answer yet: the code is not compared
    * @throws NotFoundError if there is no such user
    */
-  async check(check: Check): Promise<CheckOutcome> {
+  check(check: Check): Promise<CheckOutcome> {
+    return this.observer.check(check.owner.realm, this.decide(check));
+  }
+
+  private async decide(check: Check): Promise<CheckOutcome> {
     const { owner, once } = check;
     // A realm contains no line break: each pair has its own name.
     const user = `user ${owner.realm}\n${owner.unique_id}`;
@@ -100,6 +106,7 @@ export class CheckService {
           false,
         );
       });
+      this.observer.batch(batch!.length);
       this.settle(batch!, settled);
     } catch (error) {
       if (error instanceof ServerError)

@@ -9,11 +9,13 @@ import {
   Res,
   StreamableFile,
   UseFilters,
+  UseGuards,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { isPossibleAuthCode } from '../../contract/dto/auth-code.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
+import { RouteGuard } from '../observability/route.js';
 import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { inWords } from '../factors/wait-text.js';
@@ -44,6 +46,7 @@ import {
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
 @Controller('v1')
+@UseGuards(RouteGuard)
 @UseFilters(PageFilter)
 export class PagesController {
   constructor(

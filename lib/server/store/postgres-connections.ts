@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import type { DatabaseLoad } from './database.js';
 
 /** Connections of one instance. */
 const POOL_SIZE = 10;
@@ -77,6 +78,12 @@ export class PostgresConnections {
         client.release(connection.failure);
       }
     }
+  }
+
+  load(): DatabaseLoad {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    const connections = { used: totalCount - idleCount, idle: idleCount };
+    return { waiting: waitingCount, connections };
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import { StartError } from '../settings/start-error.js';
-import type { Database, Queries, Unit } from './database.js';
+import type { Database, DatabaseLoad, Queries, Unit } from './database.js';
 import {
   type PostgresConnection,
   PostgresConnections,
@@ -80,6 +80,10 @@ export class PostgresDatabase implements Database {
         throw error;
       }
     });
+  }
+
+  load(): DatabaseLoad {
+    return this.connections.load();
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@ import { closeSync, fdatasync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { StartError } from '../settings/start-error.js';
-import type { Database, Queries, Unit } from './database.js';
+import type { Database, DatabaseLoad, Queries, Unit } from './database.js';
 import { PreparingConnection, queriesOn } from './sqlite-connection.js';
 import { describe, isBusy } from './sqlite-errors.js';
 import { loadSqliteDriver } from './sqlite-driver.js';
@@ -110,6 +110,10 @@ export class SqliteDatabase implements Database {
       });
       this.running ??= this.runAll();
     });
+  }
+
+  load(): DatabaseLoad {
+    return { waiting: this.waiting.length };
   }
 
   /** After the units that wait. Once: a file descriptor that is closed twice may be another file's. */

@@ -4,6 +4,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
+import { RequestObserver } from '../observability/request-observer.js';
 import { LONGEST_PARAM } from './fastify-adapter.js';
 import { MOUNT_PATH, STANDALONE } from '../settings/mount-path.js';
 import {
@@ -17,6 +18,7 @@ import {
 import { failure } from './envelope.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
+import { originForm, withoutTrailingSlashes } from './url-path.js';
 
 /** More than 255 UTF-16 code units, the longest `unique_id`. */
 const LONGEST_ID = 512;
@@ -65,6 +67,7 @@ export class V1Compatibility implements OnModuleInit {
     @Inject(STANDALONE) private readonly standalone: boolean,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly requests: RequestObserver,
   ) {
     this.prefix = `${mountPath}/v1/`;
     this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
@@ -89,15 +92,17 @@ export class V1Compatibility implements OnModuleInit {
     answerUnreadableRequests(server, isOurs, this.now);
     answerExpectations(server, isOurs);
     // Before the router reads the URL.
-    server.prependListener('request', (request: RawRequest) => {
+    server.prependListener('request', (request: RawRequest, response) => {
       // Most requests: nothing has to be made of them.
       const isPlain = this.plainCall.test(request.url!);
       if (isPlain && request.method === 'POST') {
+        this.requests.begin(request, response);
         request.url = request.url!.slice(0, -1);
         return;
       }
       const url = this.inOurCase(originForm(request.url ?? '/'));
       if (!this.isOurs(url)) return;
+      this.requests.begin(request, response);
       request.url = this.normalizeUrl(url, request);
       // Routers differ in how they answer unknown methods. PATCH has no route: a 404.
       if (!KNOWN_METHODS.includes(request.method ?? ''))
@@ -187,7 +192,9 @@ export class V1Compatibility implements OnModuleInit {
       delete request.headers['content-type'];
       delete request.headers['content-length'];
       delete request.headers['transfer-encoding'];
-      next();
+      const run = request.gauthifyObserved?.run;
+      if (run) run(next);
+      else next();
     };
     readParams(request, this.settings.security.maxBodyBytes).then(
       noteAndGoOn,
@@ -207,19 +214,6 @@ export class V1Compatibility implements OnModuleInit {
 /** A text as a regular expression that matches it. */
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-}
-
-/** The path of `http://host/path`, which clients behind a proxy may send. */
-function originForm(url: string): string {
-  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
-/** By index: a regular expression takes quadratic time for a run of slashes that is not at the end. */
-function withoutTrailingSlashes(path: string): string {
-  let end = path.length;
-  while (end > 1 && path[end - 1] === '/') end -= 1;
-  return path.slice(0, end);
 }
 
 /** `jane/factors/1` into the id and what follows it: `['jane', 'factors', '1']`. */
