@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import { checkTypes, oneOf, TEXT } from './settings/option-type.js';
 import { MOUNT_PATH, STANDALONE, toMountPath } from './settings/mount-path.js';
+import { HealthController } from './health/health.controller.js';
 import { HomeController } from './pages/home.controller.js';
 import type { GAuthifyServerOptions } from './settings/server.options.js';
 
@@ -44,7 +45,11 @@ export const {
               ]
             : []),
         ],
-        controllers: standalone ? [HomeController] : [],
+        controllers: [
+          ...(standalone ? [HomeController] : []),
+          // At the root of another application, these paths are the application's own.
+          ...(standalone || mountPath ? [HealthController] : []),
+        ],
         providers: [
           ...(definition.providers ?? []),
           { provide: MOUNT_PATH, useValue: mountPath },

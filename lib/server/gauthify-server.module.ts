@@ -31,6 +31,11 @@ import { FactorSecrets } from './store/factor-secrets.js';
 import { openDatabase } from './store/open-database.js';
 import { DeliveryService } from './delivery/delivery.service.js';
 import { Outbox } from './delivery/outbox.js';
+import { InFlight } from './store/in-flight.js';
+import { MetricsListener } from './observability/metrics-listener.js';
+import { Observer } from './observability/observer.js';
+import { RequestObserver } from './observability/request-observer.js';
+import { Readiness } from './health/readiness.js';
 import { SendAllowance } from './delivery/send-allowance.js';
 import { type Sender, SENDERS } from './settings/sender.interface.js';
 import { SmtpSender } from './delivery/smtp-sender.js';
@@ -101,6 +106,12 @@ import { UsersService } from './users/users.service.js';
     },
     KeyRotation,
     {
+      provide: Observer,
+      inject: [SERVER_SETTINGS, DATABASE],
+      useFactory: (settings: ServerSettings, database: Database) =>
+        Observer.load(settings, database),
+    },
+    {
       provide: IDEMPOTENCY_SCOPE,
       inject: [DATABASE],
       useFactory: (database: Database) => readScope(database),
@@ -119,6 +130,10 @@ import { UsersService } from './users/users.service.js';
       }),
     },
     DatabaseLifecycle,
+    InFlight,
+    RequestObserver,
+    MetricsListener,
+    Readiness,
     V1Compatibility,
     IdempotencyStore,
     ApiKeyGuard,

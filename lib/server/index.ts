@@ -8,6 +8,11 @@ export type {
   GAuthifyServerOptions,
   WhileLocked,
 } from './settings/server.options.js';
+export type {
+  MetricsOptions,
+  MetricsRegistry,
+  RequestReport,
+} from './settings/observability-options.js';
 export type { RealmKey } from './settings/realm-key.js';
 export {
   SECURITY_DEFAULTS,

@@ -17,7 +17,13 @@ const ALLOWED: Record<string, string[]> = {
   'server/settings': ['contract'],
   'server/store': ['server/settings', 'contract'],
   'server/realms': ['server/store', 'server/settings'],
-  'server/factors': ['server/store', 'server/settings', 'contract'],
+  'server/observability': ['server/store', 'server/settings', 'contract'],
+  'server/factors': [
+    'server/observability',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
   'server/users': [
     'server/factors',
     'server/store',
@@ -26,11 +32,13 @@ const ALLOWED: Record<string, string[]> = {
   ],
   'server/delivery': [
     'server/factors',
+    'server/observability',
     'server/store',
     'server/settings',
     'contract',
   ],
   'server/v1': [
+    'server/observability',
     'server/users',
     'server/delivery',
     'server/factors',
@@ -39,8 +47,10 @@ const ALLOWED: Record<string, string[]> = {
     'server/settings',
     'contract',
   ],
+  'server/health': ['server/v1', 'server/store', 'server/settings'],
   'server/pages': [
     'server/v1',
+    'server/observability',
     'server/users',
     'server/factors',
     'server/store',
@@ -48,6 +58,8 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   server: [
+    'server/health',
+    'server/observability',
     'server/pages',
     'server/v1',
     'server/users',
@@ -58,7 +70,14 @@ const ALLOWED: Record<string, string[]> = {
     'server/settings',
     'contract',
   ],
-  'server/cli': ['server', 'server/v1', 'server/store', 'server/settings'],
+  'server/cli': [
+    'server',
+    'server/health',
+    'server/observability',
+    'server/v1',
+    'server/store',
+    'server/settings',
+  ],
   testing: [
     'server',
     'server/cli',

@@ -231,11 +231,12 @@ it('lists its environment variables with --help', async () => {
   const { output, errors, code } = await run({}, undefined, ['--help']);
   expect(output).toMatch(/^Usage: gauthify-server /);
   // All variables that it reads.
-  for (const [name] of readFileSync(
-    'lib/server/settings/environment.ts',
-    'utf8',
-  ).matchAll(/(?<=env\.|')[A-Z_]+/g))
-    expect(output).toContain(`${name}`);
+  for (const file of ['environment', 'program-environment'])
+    for (const [name] of readFileSync(
+      `lib/server/settings/${file}.ts`,
+      'utf8',
+    ).matchAll(/(?<=env\.|')[A-Z_]{2,}/g))
+      expect(output).toContain(name);
   expect([errors, code]).toEqual(['', 0]);
   expect(readdirSync(folder)).toEqual([]);
 });

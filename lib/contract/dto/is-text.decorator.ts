@@ -17,6 +17,7 @@ function problemOf(value: unknown, maxLength: number): string | undefined {
 
 function register(
   name: string,
+  maxLength: number,
   problem: (value: unknown) => string | undefined,
 ): PropertyDecorator {
   return (target, property) =>
@@ -24,6 +25,8 @@ function register(
       name,
       target: target.constructor,
       propertyName: String(property),
+      // Not read by the validator: the server's OpenAPI document shows it.
+      constraints: [maxLength],
       validator: {
         validate: (value: unknown) => problem(value) === undefined,
         defaultMessage: (args?: ValidationArguments) =>
@@ -34,7 +37,7 @@ function register(
 
 /** A string of 1 to `maxLength` UTF-16 units without control characters. */
 export function IsText(maxLength = 255): PropertyDecorator {
-  return register('isText', (value) => problemOf(value, maxLength));
+  return register('isText', maxLength, (value) => problemOf(value, maxLength));
 }
 
 /**
@@ -44,6 +47,7 @@ export function IsText(maxLength = 255): PropertyDecorator {
 export function IsUniqueId(): PropertyDecorator {
   return register(
     'isUniqueId',
+    255,
     (value) =>
       problemOf(value, 255) ??
       (value === '.' || value === '..'

@@ -21,6 +21,12 @@ A self-hosted GAuthify v1 server. Environment variables configure it:
   GAUTHIFY_KEEP_QR_URL       true: qr_url still shows the secret after its first right code (false)
   GAUTHIFY_WHILE_LOCKED      what check/ answers while a user has to wait: error or false (error)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
+  METRICS_PORT, METRICS_HOST where Prometheus reads metrics (none, 127.0.0.1)
+  METRICS_REALMS             true: metrics by realm (false)
+  LOG_FORMAT                 text or json (text)
+  LOG_LEVEL                  error, warn, info (a line for each request) or debug (warn)
+  SHUTDOWN_DELAY_SECONDS     how long it accepts requests after SIGTERM, while it is not ready (0)
+  SHUTDOWN_TIMEOUT_SECONDS   how long requests may take after that (10)
 `;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -35,38 +41,44 @@ async function main(): Promise<void> {
 async function serve(): Promise<void> {
   // Every package is loaded here, so that an error can name a missing one.
   await import('reflect-metadata');
-  const { ConsoleLogger, Logger } = await import('@nestjs/common');
+  const { Logger } = await import('@nestjs/common');
   const { NestFactory } = await import('@nestjs/core');
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const { ApiKeysService, GAuthifyServerModule, optionsFromEnvironment } =
     await import('../index.js');
   const { keyFileOf } = await import('../store/key-file.js');
   const { DATABASE } = await import('../store/database.js');
+  const { MetricsListener } =
+    await import('../observability/metrics-listener.js');
+  const { createLogs } = await import('./logs.js');
+  const { closeOnSignals } = await import('./shutdown.js');
   for (const sentence of unknownVariables(process.env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
-  const { host, port, ...options } = optionsFromEnvironment(process.env);
+  const { host, port, log, shutdown, ...options } = optionsFromEnvironment(
+    process.env,
+  );
+  const { logger, onRequest, print } = await createLogs(log);
   const app = await NestFactory.create<NestFastifyApplication>(
-    GAuthifyServerModule.forRoot({ ...options, standalone: true }),
+    GAuthifyServerModule.forRoot({ ...options, onRequest, standalone: true }),
     await createFastifyAdapter(),
     // Logs are held back until the server runs, and dropped if it does not start:
     // then one sentence below says why.
     { abortOnError: false, bufferLogs: true, autoFlushLogs: false },
   );
-  app.enableShutdownHooks();
   await app.listen(port, host);
-  app.useLogger(
-    new ConsoleLogger({
-      logLevels: ['fatal', 'error', 'warn'],
-      colors: process.stderr.isTTY === true,
-    }),
-  );
+  closeOnSignals(app, shutdown);
+  app.useLogger(logger);
   Logger.flush();
   const apiKeys = app.get(ApiKeysService);
-  const firstKey = await apiKeys.createFirst();
+  // A key that is printed must not end up in a log.
+  const firstKey =
+    log.format === 'json' ? undefined : await apiKeys.createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
   print(
     `Database ${app.get<Database>(DATABASE).description}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
   );
+  const { url: metrics } = app.get(MetricsListener);
+  if (metrics !== undefined) print(`Metrics at ${metrics}`);
   const keyFile = options.encryptionKeys?.length
     ? undefined
     : keyFileOf(options.database!);
@@ -82,6 +94,10 @@ async function serve(): Promise<void> {
   if (realms.length > 0)
     print(
       `API keys exist for realm ${realms.join(', ')}; a key is shown only once, when it is created. If it is lost, add a key of 16 or more characters: GAUTHIFY_API_KEYS=${realms[0]}:<key>`,
+    );
+  else if (!options.apiKeys?.length)
+    new Logger('GAuthifyServer').warn(
+      'There is no API key: set GAUTHIFY_API_KEYS, or start once with LOG_FORMAT=text, which creates one and prints it',
     );
 }
 

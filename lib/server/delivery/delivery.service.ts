@@ -8,6 +8,7 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
+import { Observer } from '../observability/observer.js';
 import type { Channel } from '../../contract/channel.js';
 import { messageText } from './message-text.js';
 import { type Allowed, SendAllowance } from './send-allowance.js';
@@ -45,6 +46,7 @@ export class DeliveryService {
     @Inject(SENDERS) private readonly senders: Record<Channel, Sender>,
     private readonly allowance: SendAllowance,
     private readonly sentCodes: SentCodes,
+    private readonly observer: Observer,
   ) {}
 
   /**
@@ -89,7 +91,9 @@ export class DeliveryService {
   async handOver({ message }: PreparedMessage): Promise<void> {
     const { channel } = message;
     try {
-      await this.senders[channel].send(message);
+      await this.observer.handOver(message, () =>
+        this.senders[channel].send(message),
+      );
     } catch (error) {
       const isUnknown = error instanceof DeliveryUnknownError;
       // Only codes are logged: the error's message may hold the address.

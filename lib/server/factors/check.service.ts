@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import { Observer } from '../observability/observer.js';
 import { DATABASE, type Database } from '../store/database.js';
 import type { Check, CheckOutcome, Settled, Skipped } from './check.js';
 import { CheckDecision } from './check-decision.js';
@@ -26,6 +27,7 @@ export class CheckService {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     private readonly decision: CheckDecision,
+    private readonly observer: Observer,
   ) {}
 
   /**
@@ -36,7 +38,10 @@ export class CheckService {
    * @throws NotFoundError if there is no such user
    */
   check(check: Check): Promise<CheckOutcome> {
-    return this.queue.add(check, () => this.start());
+    return this.observer.check(
+      check.owner.realm,
+      this.queue.add(check, () => this.start()),
+    );
   }
 
   /** Starts what can be started. */
@@ -59,6 +64,7 @@ export class CheckService {
         batch ??= this.queue.takeBatch();
         return this.decision.decide(unit, checksOf(batch), false);
       }, 'checks');
+      this.observer.batch(batch!.length);
       this.settle(batch!, settled);
     } catch (error) {
       if (error instanceof ServerError)

@@ -1,7 +1,15 @@
-import { Controller, Get, Inject, Res, UseFilters } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Inject,
+  Res,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
 import { MOUNT_PATH } from '../settings/mount-path.js';
+import { RouteGuard } from '../observability/route.js';
 import { html } from './html.js';
 import { layout, pageHeaders } from './layout.js';
 import { PageFilter } from './page.filter.js';
@@ -10,6 +18,7 @@ import { reply } from './reply.js';
 /** `/` of the standalone server: says what it is to anyone who opens its address. */
 @NotForMfaGuard()
 @Controller()
+@UseGuards(RouteGuard)
 @UseFilters(PageFilter)
 export class HomeController {
   constructor(

@@ -1,5 +1,9 @@
 import type { User } from '../factors/factors.service.js';
 
+/** In place of a QR code. */
+export const USED_QR_CODE =
+  'This QR code has been used, and is not shown again.';
+
 /** If nothing was entered that can be a code. */
 export const NO_CODE = 'Enter the 6-digit code from your authenticator app.';
 

@@ -9,11 +9,13 @@ import {
   Res,
   StreamableFile,
   UseFilters,
+  UseGuards,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { isPossibleAuthCode } from '../../contract/dto/auth-code.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
+import { RouteGuard } from '../observability/route.js';
 import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { inWords } from '../factors/wait-text.js';
@@ -29,7 +31,7 @@ import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
-import { NO_CODE, wrongCode } from './messages.js';
+import { NO_CODE, USED_QR_CODE, wrongCode } from './messages.js';
 import { PageFilter } from './page.filter.js';
 import { QrImages } from './qr-images.js';
 import { reply } from './reply.js';
@@ -44,6 +46,7 @@ import {
 /** `qr_url`, `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
 @Controller('v1')
+@UseGuards(RouteGuard)
 @UseFilters(PageFilter)
 export class PagesController {
   constructor(
@@ -72,7 +75,7 @@ export class PagesController {
     const answer = (
       status: number,
       body: string | StreamableFile,
-      headers: Record<string, string>,
+      headers: object,
     ) =>
       this.reply(response, status, body, {
         'Cache-Control': 'no-store',
@@ -81,11 +84,12 @@ export class PagesController {
         ...headers,
       });
     const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    const isUsed = !user.may_show_secret;
-    if (isUsed && !(this.settings.keepQrUrl && user.totp.counter > 0)) {
+    if (
+      !user.may_show_secret &&
+      !(this.settings.keepQrUrl && user.totp.counter > 0)
+    ) {
       this.qrImages.forget(drawingKey(user));
-      const used = 'This QR code has been used, and is not shown again.';
-      return answer(410, used, text);
+      return answer(410, USED_QR_CODE, text);
     }
     const image = await this.qrImages.get(
       'png',

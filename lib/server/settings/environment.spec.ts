@@ -1,11 +1,8 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { createEncryptionKey } from '../store/key-file.js';
-import {
-  type Environment,
-  optionsFromEnvironment,
-  unknownVariables,
-} from './environment.js';
+import { optionsFromEnvironment, unknownVariables } from './environment.js';
+import type { Environment } from './environment-values.js';
 
 const { id, key } = createEncryptionKey();
 
@@ -13,6 +10,8 @@ it('has the documented defaults', () => {
   expect(optionsFromEnvironment({ PORT: '' })).toEqual({
     host: '127.0.0.1',
     port: 4000,
+    log: { format: 'text', level: 'warn' },
+    shutdown: { delayMs: 0, timeoutMs: 10_000 },
     database: 'sqlite:gauthify.sqlite',
     publicUrl: 'http://127.0.0.1:4000',
     apiKeys: [],
@@ -22,6 +21,7 @@ it('has the documented defaults', () => {
     frameAncestors: [],
     keepQrUrl: false,
     smtp: undefined,
+    metrics: undefined,
     whileLocked: 'error',
   });
 });
@@ -41,10 +41,20 @@ it('reads every variable', () => {
       SMTP_URL: 'smtp://user:pass@mail.example.com',
       MAIL_FROM: 'bank@example.com',
       GAUTHIFY_WHILE_LOCKED: 'false',
+      METRICS_PORT: '9464',
+      METRICS_HOST: '::1',
+      METRICS_REALMS: 'true',
+      LOG_FORMAT: 'json',
+      LOG_LEVEL: 'info',
+      SHUTDOWN_DELAY_SECONDS: '5',
+      SHUTDOWN_TIMEOUT_SECONDS: '20',
     }),
   ).toEqual({
     host: '::1',
     port: 5000,
+    log: { format: 'json', level: 'info' },
+    shutdown: { delayMs: 5_000, timeoutMs: 20_000 },
+    metrics: { port: 9464, host: '::1', realms: true },
     database: 'sqlite::memory:',
     publicUrl: 'http://[::1]:5000',
     apiKeys: [
@@ -86,6 +96,13 @@ describe('a wrong value is named in one sentence', () => {
       'GAUTHIFY_KEEP_QR_URL must be true or false, but is "yes"',
     ],
     [{ PORT: '65536' }, 'PORT must be a number'],
+    [{ METRICS_PORT: '65536' }, 'METRICS_PORT must be a number'],
+    [{ METRICS_HOST: '::' }, 'METRICS_HOST is set: set METRICS_PORT'],
+    [{ METRICS_REALMS: 'true' }, 'METRICS_REALMS is set: set METRICS_PORT'],
+    [{ LOG_FORMAT: 'xml' }, 'LOG_FORMAT must be text or json, but is "xml"'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be error, warn, info, or debug'],
+    [{ SHUTDOWN_DELAY_SECONDS: '5s' }, 'SHUTDOWN_DELAY_SECONDS must be'],
+    [{ SHUTDOWN_TIMEOUT_SECONDS: '-1' }, 'SHUTDOWN_TIMEOUT_SECONDS must be'],
     [{ PORT: '-1' }, 'PORT must be a number'],
     [{ PUBLIC_URL: 'example.com' }, 'PUBLIC_URL'],
     [{ PUBLIC_URL: 'ftp://example.com' }, 'PUBLIC_URL'],

@@ -1,20 +1,17 @@
 import { nearest } from '../../contract/known-options.js';
 import { parseEncryptionKeys } from './encryption-keys.js';
+import { type Environment, parseBoolean } from './environment-values.js';
+import {
+  metricsFrom,
+  programFrom,
+  type ProgramOptions,
+} from './program-environment.js';
 import {
   type GAuthifyServerOptions,
   settingsOf,
   type WhileLocked,
 } from './server.options.js';
 import { StartError } from './start-error.js';
-
-/** Where the program listens. */
-export interface ListenOptions {
-  host: string;
-  port: number;
-}
-
-/** An environment, as `process.env`. An empty value counts as none. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The variable that sets an option. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -27,6 +24,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   frameAncestors: 'GAUTHIFY_FRAME_ANCESTORS',
   keepQrUrl: 'GAUTHIFY_KEEP_QR_URL',
   whileLocked: 'GAUTHIFY_WHILE_LOCKED',
+  'metrics.port': 'METRICS_PORT',
+  'metrics.host': 'METRICS_HOST',
   'smtp.url': 'SMTP_URL',
   'smtp.from': 'MAIL_FROM',
 };
@@ -59,9 +58,9 @@ export function unknownVariables(env: Environment): string[] {
  */
 export function optionsFromEnvironment(
   env: Environment,
-): GAuthifyServerOptions & ListenOptions {
-  const host = env.HOST || '127.0.0.1';
-  const port = parsePort(env.PORT || '4000');
+): GAuthifyServerOptions & ProgramOptions {
+  const program = programFrom(env);
+  const { host, port } = program;
   const shownHost = host.includes(':') ? `[${host}]` : host;
   const options: GAuthifyServerOptions = {
     database: env.DATABASE_URL || 'sqlite:gauthify.sqlite',
@@ -84,6 +83,7 @@ export function optionsFromEnvironment(
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     smtp: parseSmtp(env),
+    metrics: metricsFrom(env),
     // Checked by `settingsOf`.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
   };
@@ -94,7 +94,7 @@ export function optionsFromEnvironment(
       cause: error,
     });
   }
-  return { host, port, ...options };
+  return { ...program, ...options };
 }
 
 function list(text: string): string[] {
@@ -102,22 +102,6 @@ function list(text: string): string[] {
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
-}
-
-function parseBoolean(env: Environment, name: string): boolean {
-  const text = env[name] || 'false';
-  if (text !== 'true' && text !== 'false')
-    throw new StartError(`${name} must be true or false, but is "${text}"`);
-  return text === 'true';
-}
-
-function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-  if (!(port <= 65535))
-    throw new StartError(
-      `PORT must be a number from 0 to 65535, but is "${text}"`,
-    );
-  return port;
 }
 
 /** Reads `left` `separator` `right` entries, separated by commas. */

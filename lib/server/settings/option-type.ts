@@ -53,13 +53,15 @@ export function oneOf(...allowed: (string | boolean)[]): OptionType {
 export function checkTypes<Options extends object>(
   options: Options,
   types: Readonly<Record<keyof Options, OptionType>>,
+  /** Before the names of the options: `metrics.` */
+  path = '',
 ): void {
   for (const name of Object.keys(types) as (keyof Options & string)[]) {
     const value: unknown = options[name];
     if (value === undefined || types[name].matches(value)) continue;
     const { description, isSecret } = types[name];
     throw new StartError(
-      `Option ${name} must be ${description}, but is ${isSecret ? kindOf(value) : shown(value)}`,
+      `Option ${path}${name} must be ${description}, but is ${isSecret ? kindOf(value) : shown(value)}`,
     );
   }
 }

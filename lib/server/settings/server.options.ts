@@ -28,6 +28,11 @@ import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
 import { checkUrl } from './check-url.js';
 import { checkSenders, checkSmtp } from './delivery-options.js';
+import {
+  checkMetrics,
+  type MetricsOptions,
+  type RequestReport,
+} from './observability-options.js';
 import { refuseUnknown } from './refuse-unknown.js';
 import { StartError } from './start-error.js';
 
@@ -115,6 +120,17 @@ export interface GAuthifyServerOptions {
    */
   whileLocked?: WhileLocked | undefined;
 
+  /** Prometheus metrics, by the package `prom-client`. @default none */
+  metrics?: MetricsOptions | undefined;
+
+  /**
+   * Called once for each request that ended, for an access log. What it throws is
+   * ignored.
+   *
+   * @default none
+   */
+  onRequest?: ((report: RequestReport) => void) | undefined;
+
   /** Limits, windows and lifetimes; see {@link SecurityOptions} for the defaults. */
   security?:
     | { [Name in keyof SecurityOptions]?: SecurityOptions[Name] | undefined }
@@ -135,6 +151,8 @@ export interface ServerSettings {
   readonly frameAncestors: readonly string[];
   readonly whileLocked: WhileLocked;
   readonly keepQrUrl: boolean;
+  readonly metrics: Readonly<MetricsOptions> | undefined;
+  readonly onRequest: ((report: RequestReport) => void) | undefined;
   readonly security: Readonly<SecurityOptions>;
   readonly now: Clock;
 }
@@ -156,6 +174,11 @@ const TYPES: Record<keyof GAuthifyServerOptions, OptionType> = {
   smtp: objectLike('{ url, from }', true),
   senders: objectLike('with a sender for each channel'),
   whileLocked: oneOf('error', 'false'),
+  metrics: objectLike('such as { port: 9464 }'),
+  onRequest: {
+    matches: (value) => typeof value === 'function',
+    description: 'a function that takes a RequestReport',
+  },
   security: objectLike('such as { freeAttempts: 3 }'),
   now: {
     matches: (value) => typeof value === 'function',
@@ -203,6 +226,8 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
     ),
     whileLocked: options.whileLocked ?? 'error',
     keepQrUrl: options.keepQrUrl ?? false,
+    metrics: options.metrics && checkMetrics(options.metrics),
+    onRequest: options.onRequest,
     security: checkSecurityOptions(options.security ?? {}),
     now: options.now ?? Date.now,
   });

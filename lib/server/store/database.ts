@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Kysely } from 'kysely';
+import { InFlight } from './in-flight.js';
 import type { Schema } from './schema.js';
 
 /** Statements by the query builder, in a unit of work or outside of one. */
@@ -53,18 +54,32 @@ export interface Database {
     work: (unit: Unit) => Promise<Result>,
     lane?: Lane,
   ): Promise<Result>;
+  /** What it is busy with at this moment. */
+  load(): DatabaseLoad;
   close(): Promise<void>;
+}
+
+/** What a database is busy with. */
+export interface DatabaseLoad {
+  /** Units of work that wait for the writer (SQLite), or that and reads that wait for a connection (PostgreSQL). */
+  waiting: number;
+  /** Connections to PostgreSQL. */
+  connections?: { used: number; idle: number };
 }
 
 /** Injection token of the {@link Database}. */
 export const DATABASE = Symbol('GAUTHIFY_DATABASE');
 
-/** Closes the database once the HTTP server has answered its last request. */
+/** Closes the database once the HTTP server has answered its last request, and the messages of clients that hung up are sent. */
 @Injectable()
 export class DatabaseLifecycle implements OnApplicationShutdown {
-  constructor(@Inject(DATABASE) private readonly database: Database) {}
+  constructor(
+    @Inject(DATABASE) private readonly database: Database,
+    private readonly inFlight: InFlight,
+  ) {}
 
   async onApplicationShutdown(): Promise<void> {
+    await this.inFlight.settled();
     await this.database.close();
   }
 }

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import type { DatabaseLoad } from './database.js';
 
 // All below the 5 s that a client waits for an answer, so that it hears of a failure.
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -78,6 +79,12 @@ export class PostgresConnections {
     }
   }
 
+  load(): Required<DatabaseLoad> {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    const connections = { used: totalCount - idleCount, idle: idleCount };
+    return { waiting: waitingCount, connections };
+  }
+
   async close(): Promise<void> {
     await this.pool.end();
   }
@@ -133,7 +140,9 @@ export class PostgresConnection {
       const result = await this.client.query({
         ...config,
         // For a server that is silent; `statement_timeout` is the server's own.
-        query_timeout: Math.max(1, this.until - performance.now()),
+        // Not before the end: the work would be repeated.
+        query_timeout:
+          Math.max(0, Math.ceil(this.until - performance.now())) + 1,
       } as pg.QueryConfig);
       this.hasAnswered = true;
       return result;

@@ -1,6 +1,12 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import { StartError } from '../settings/start-error.js';
-import type { Database, Lane, Queries, Unit } from './database.js';
+import type {
+  Database,
+  DatabaseLoad,
+  Lane,
+  Queries,
+  Unit,
+} from './database.js';
 import {
   type PostgresConnection,
   PostgresConnections,
@@ -107,6 +113,20 @@ export class PostgresDatabase implements Database {
         throw error;
       }
     });
+  }
+
+  load(): DatabaseLoad {
+    const [checks, calls] = [
+      this.connections.checks.load(),
+      this.connections.calls.load(),
+    ];
+    return {
+      waiting: checks.waiting + calls.waiting,
+      connections: {
+        used: checks.connections.used + calls.connections.used,
+        idle: checks.connections.idle + calls.connections.idle,
+      },
+    };
   }
 
   close(): Promise<void> {

@@ -1,20 +1,16 @@
-import { closeSync, fdatasync } from 'node:fs';
-import { promisify } from 'node:util';
-import { ServerError } from '../../contract/errors/server.error.js';
 import { StartError } from '../settings/start-error.js';
-import type { Database, Queries, Unit } from './database.js';
+import type { Database, DatabaseLoad, Queries, Unit } from './database.js';
 import { PreparingConnection, queriesOn } from './sqlite-connection.js';
 import { describe, isBusy, unavailable } from './sqlite-errors.js';
 import { loadSqliteDriver } from './sqlite-driver.js';
-import { absolute, damageHint, openLog, openWriter } from './sqlite-file.js';
+import { absolute, damageHint, openWriter } from './sqlite-file.js';
+import { WriteAheadLog } from './write-ahead-log.js';
 
 /** How long a unit waits for another process: less than a client waits for an answer. */
 const LOCK_WAIT_MS = 4_000;
 const LOCK_RETRY_MS = 10;
 /** Units that share one commit at most. */
 const MAX_UNITS = 64;
-
-const sync = promisify(fdatasync);
 
 interface Job {
   /** When to give up waiting for another process; compares to `performance.now()`. */
@@ -47,8 +43,8 @@ export class SqliteDatabase implements Database {
     readonly description: string,
     private readonly writer: PreparingConnection,
     private readonly reader: PreparingConnection,
-    /** File descriptor of the write-ahead log; `undefined` if SQLite synchronizes by itself. */
-    private readonly log: number | undefined,
+    /** `undefined` if SQLite synchronizes by itself. */
+    private readonly log: WriteAheadLog | undefined,
   ) {
     const db = queriesOn(writer);
     this.unitOfWork = {
@@ -89,7 +85,7 @@ export class SqliteDatabase implements Database {
         return new SqliteDatabase(description, writer, writer, undefined);
       reader = new PreparingConnection(driver.open(absolute(file), true));
       reader.exec('pragma busy_timeout = 100');
-      const log = openLog(file, writer);
+      const log = WriteAheadLog.open(file, writer);
       return new SqliteDatabase(description, writer, reader, log);
     } catch (error) {
       if (reader !== writer) reader.close();
@@ -127,6 +123,10 @@ export class SqliteDatabase implements Database {
     }
   }
 
+  load(): DatabaseLoad {
+    return { waiting: this.waiting.length };
+  }
+
   /** After the units that wait. Once: a file descriptor that is closed twice may be another file's. */
   close(): Promise<void> {
     return (this.closing ??= this.closeAll());
@@ -134,7 +134,7 @@ export class SqliteDatabase implements Database {
 
   private async closeAll(): Promise<void> {
     await this.running;
-    if (this.log !== undefined) closeSync(this.log);
+    this.log?.close();
     if (this.reader !== this.writer) this.reader.close();
     this.writer.close();
   }
@@ -158,26 +158,11 @@ export class SqliteDatabase implements Database {
       const tellAll = await this.runTogether(jobs);
       // A database in memory may be read from here on.
       settle();
-      await this.synchronize();
+      await this.log?.synchronize();
       tellAll();
     } catch (error) {
       settle();
       for (const { reject } of jobs) reject(error);
-    }
-  }
-
-  /** Makes the last commit durable. */
-  private async synchronize(): Promise<void> {
-    if (this.log === undefined) return;
-    try {
-      await sync(this.log);
-    } catch (error) {
-      // The commit stands, but may be lost in a power cut. It must not be tried
-      // again: its codes are used.
-      throw new ServerError('The database could not be written to the disk', {
-        errorCode: '500',
-        cause: error,
-      });
     }
   }
 

@@ -23,7 +23,7 @@ export function openWriter(
     connection.exec(`pragma busy_timeout = ${START_BUSY_TIMEOUT_MS}`);
     // With WAL, a writer does not block readers.
     connection.exec('pragma journal_mode = WAL');
-    // A used code must still be used after a power cut; see `openLog`.
+    // A used code must still be used after a power cut; see `WriteAheadLog`.
     connection.exec('pragma synchronous = FULL');
     connection.exec('pragma foreign_keys = ON');
     connection.exec(`pragma cache_size = -${CACHE_KIB}`);
@@ -44,20 +44,6 @@ export function openWriter(
  */
 export function absolute(file: string): string {
   return file === ':memory:' ? file : realpathSync(file);
-}
-
-/** Takes over the synchronization of the write-ahead log from SQLite, if there is one: its file descriptor. */
-export function openLog(
-  file: string,
-  writer: PreparingConnection,
-): number | undefined {
-  const [mode] = writer.prepare('pragma journal_mode').all([]) as {
-    journal_mode: string;
-  }[];
-  if (mode?.journal_mode !== 'wal') return undefined;
-  const log = openSync(`${absolute(file)}-wal`, 'r+');
-  writer.exec('pragma synchronous = NORMAL');
-  return log;
 }
 
 /** What to do about a damaged file; empty for any other error. */

@@ -5,6 +5,7 @@ import {
   Injectable,
 } from '@nestjs/common';
 import { ApiKeyError } from '../../contract/errors/api-key.error.js';
+import { noteRoute } from '../observability/route.js';
 import { ApiKeysService } from '../realms/api-keys.service.js';
 import { IDEMPOTENCY_SCOPE } from '../store/idempotency-store.js';
 import {
@@ -25,6 +26,7 @@ export class ApiKeyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const request = rawRequest(context);
     const response = rawResponse(context);
+    noteRoute(request, context);
     // The answers hold secrets and usable codes.
     response.setHeader('Cache-Control', 'no-store');
     const key = apiKeyOf(request);

@@ -23,6 +23,7 @@ import {
   IdempotencyStore,
   StillPending,
 } from '../store/idempotency-store.js';
+import { Observer } from '../observability/observer.js';
 import type { Call } from './call.decorator.js';
 import { streamed, success, type SuccessEnvelope } from './envelope.js';
 import type { PagedList } from './paged-list.js';
@@ -69,6 +70,7 @@ export class Calls {
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly records: IdempotencyStore,
+    private readonly observer: Observer,
   ) {}
 
   /** An answer in the contract's envelope. */
@@ -149,6 +151,7 @@ export class Calls {
     stored: unknown,
     afterChange: AfterChange,
   ): Promise<SuccessEnvelope> {
+    this.observer.replay();
     const isCurrent = await this.records.isCurrent(
       this.database.read,
       realm,

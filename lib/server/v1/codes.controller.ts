@@ -16,10 +16,12 @@ import {
 import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { Tokens } from '../factors/tokens.js';
+import { Observer } from '../observability/observer.js';
 import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
+import { InFlight } from '../store/in-flight.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { Api } from './api.decorator.js';
@@ -38,6 +40,8 @@ export class CodesController {
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
     private readonly delivery: DeliveryService,
+    private readonly inFlight: InFlight,
+    private readonly observer: Observer,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
@@ -123,7 +127,7 @@ export class CodesController {
     address: string | null | undefined,
   ): Promise<object> {
     const { delivery, users } = this;
-    return this.calls.send(call, {
+    const sent = this.calls.send(call, {
       prepare: async (unit) => {
         const row = await users.lock(unit, call.realm, uniqueId);
         const prepared = await delivery.prepare(unit, row, channel, address);
@@ -135,6 +139,8 @@ export class CodesController {
         error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN,
       answerTo: ({ user }) => this.view.show(user),
     });
+    const { realm } = call;
+    return this.inFlight.add(this.observer.send({ channel, realm }, sent));
   }
 }
 

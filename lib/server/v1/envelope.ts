@@ -13,6 +13,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { ErrorCode } from '../../contract/error-codes.js';
 import { isGAuthifyError } from '../../contract/errors/gauthify.error.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
+import { noteAnswer } from '../observability/observed-request.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import type { PagedList } from './paged-list.js';
 
@@ -48,6 +49,7 @@ export function streamed(
   timeMs: number,
 ): StreamableFile {
   const rest = stamp(timeMs);
+  noteAnswer(response, rest);
   return list.stream(response, rest, (error) => logError(rest, error));
 }
 

@@ -16,6 +16,8 @@ export async function createFastifyAdapter(): Promise<FastifyAdapter> {
     // Fastify's defaults are 100 characters, and no time-out.
     routerOptions: { maxParamLength: LONGEST_PARAM },
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // What still arrives over an open connection while the server shuts down is answered.
+    return503OnClosing: false,
     // Node swaps the two if the time-out of the headers is the longer one.
     http: {
       headersTimeout: REQUEST_TIMEOUT_MS,

@@ -1,3 +1,5 @@
+import { withoutTrailingSlashes } from './url-path.js';
+
 /** More than 255 UTF-16 code units, the longest `unique_id`. */
 const LONGEST_ID = 512;
 
@@ -46,19 +48,6 @@ export function normalizeUrl(
     url: `${users}${[raw, ...below].map(encodeOnce).join('/')}${query}`,
     isIdUnreadable: decode(raw) === undefined,
   };
-}
-
-/** The path of `http://host/path`, which clients behind a proxy may send. */
-export function originForm(url: string): string {
-  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
-/** By index: a regular expression takes quadratic time for a run of slashes that is not at the end. */
-function withoutTrailingSlashes(path: string): string {
-  let end = path.length;
-  while (end > 1 && path[end - 1] === '/') end -= 1;
-  return path.slice(0, end);
 }
 
 /** `jane/factors/1` into the id and what follows it: `['jane', 'factors', '1']`. */

@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { ParameterError } from '../../contract/errors/parameter.error.js';
+import type { ObservedRequest } from '../observability/observed-request.js';
 
 /** Parameters of a request: flat, values as they arrived. */
 export type RawParams = Record<string, unknown>;
 
 /** Node's request, with what our middleware and guard note on it. */
-export interface RawRequest extends IncomingMessage {
+export interface RawRequest extends ObservedRequest {
   /** The parameters in query and body, or why they could not be read. */
   gauthifyParams?: RawParams | ParameterError;
-  gauthifyRealm?: string;
   /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
 }

@@ -4,6 +4,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
+import { RequestObserver } from '../observability/request-observer.js';
 import { LONGEST_PARAM } from './fastify-adapter.js';
 import { MOUNT_PATH, STANDALONE } from '../settings/mount-path.js';
 import {
@@ -15,9 +16,10 @@ import {
   answerUnreadableRequests,
 } from './unreadable-requests.js';
 import { failure } from './envelope.js';
-import { inOurCase, normalizeUrl, originForm } from './normalize-url.js';
+import { inOurCase, normalizeUrl } from './normalize-url.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
+import { originForm } from './url-path.js';
 
 const KNOWN_METHODS = [
   'GET',
@@ -51,6 +53,7 @@ export class V1Compatibility implements OnModuleInit {
     @Inject(STANDALONE) private readonly standalone: boolean,
     @Inject(CLOCK) private readonly now: Clock,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
+    private readonly requests: RequestObserver,
   ) {
     this.prefix = `${mountPath}/v1/`;
     this.scope = standalone ? '/' : mountPath ? `${mountPath}/` : this.prefix;
@@ -72,15 +75,17 @@ export class V1Compatibility implements OnModuleInit {
     answerUnreadableRequests(server, isOurs, this.now);
     answerExpectations(server, isOurs);
     // Before the router reads the URL.
-    server.prependListener('request', (request: RawRequest) => {
+    server.prependListener('request', (request: RawRequest, response) => {
       // Most requests: nothing has to be made of them.
       const isPlain = this.plainCall.test(request.url!);
       if (isPlain && request.method === 'POST') {
+        this.requests.begin(request, response);
         request.url = request.url!.slice(0, -1);
         return;
       }
       const url = inOurCase(originForm(request.url ?? '/'), this.prefix);
       if (!this.isOurs(url)) return;
+      this.requests.begin(request, response);
       const normalized = normalizeUrl(url, request.method ?? '', this.prefix);
       request.url = normalized.url;
       if (normalized.isIdUnreadable)
@@ -158,7 +163,9 @@ export class V1Compatibility implements OnModuleInit {
       delete request.headers['content-type'];
       delete request.headers['content-length'];
       delete request.headers['transfer-encoding'];
-      next();
+      const run = request.gauthifyObserved?.run;
+      if (run) run(next);
+      else next();
     };
     readParams(request, this.settings.security.maxBodyBytes).then(
       noteAndGoOn,
