@@ -8,6 +8,8 @@ import { FactorsController } from './v1/factors.controller.js';
 import { V1Compatibility } from './v1/v1-compatibility.js';
 import { ServiceController } from './v1/service.controller.js';
 import { UsersController } from './v1/users.controller.js';
+import { AuditLog } from './audit/audit-log.js';
+import { AuditTrail } from './audit/audit-trail.js';
 import { CLOCK } from './settings/clock.js';
 import { AttemptLimiter } from './factors/attempt-limiter.js';
 import { CheckDecision } from './factors/check-decision.js';
@@ -105,6 +107,8 @@ import { UsersService } from './users/users.service.js';
       useFactory: createKeyring,
     },
     KeyRotation,
+    AuditLog,
+    AuditTrail,
     {
       provide: Observer,
       inject: [SERVER_SETTINGS, DATABASE],

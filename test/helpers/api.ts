@@ -110,3 +110,6 @@ export async function adapter(name: (typeof ADAPTERS)[number]): Promise<any> {
   }
   return await createFastifyAdapter();
 }
+
+/** Who asks for a check that a test makes below HTTP. */
+export const ORIGIN = { actor: 'test', source: null, requestId: null };

@@ -18,7 +18,9 @@ const ALLOWED: Record<string, string[]> = {
   'server/store': ['server/settings', 'contract'],
   'server/realms': ['server/store', 'server/settings'],
   'server/observability': ['server/store', 'server/settings', 'contract'],
+  'server/audit': ['server/store', 'server/settings'],
   'server/factors': [
+    'server/audit',
     'server/observability',
     'server/store',
     'server/settings',
@@ -38,6 +40,7 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   'server/v1': [
+    'server/audit',
     'server/observability',
     'server/users',
     'server/delivery',
@@ -49,6 +52,7 @@ const ALLOWED: Record<string, string[]> = {
   ],
   'server/health': ['server/v1', 'server/store', 'server/settings'],
   'server/pages': [
+    'server/audit',
     'server/v1',
     'server/observability',
     'server/users',
@@ -58,6 +62,7 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   server: [
+    'server/audit',
     'server/health',
     'server/observability',
     'server/pages',

@@ -361,7 +361,9 @@ describe('a first API key', () => {
     const keys = made.filter((key) => key !== undefined);
     expect(keys).toHaveLength(1);
     for (const { app } of servers)
-      expect(await app.get(ApiKeysService).realmOf(keys[0]!)).toBe('default');
+      expect(await app.get(ApiKeysService).identify(keys[0]!)).toMatchObject({
+        realm: 'default',
+      });
     for (const server of servers) await server.close();
   };
   const KEYS = encryptionKeys();

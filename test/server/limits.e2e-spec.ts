@@ -5,7 +5,7 @@ import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { CheckService } from '../../lib/server/factors/check.service.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { IdempotencyStore } from '../../lib/server/store/idempotency-store.js';
-import { call, check, createUser, wrongCode } from '../helpers/api.js';
+import { call, check, createUser, wrongCode, ORIGIN } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
 beforeAll(async () => {
@@ -48,7 +48,12 @@ describe('wrong codes', () => {
     const owner = { realm: 'test', unique_id: user.unique_id };
     const settled = await Promise.allSettled(
       Array.from({ length: 2000 }, () =>
-        checks.check({ owner, code: auth_code, once: once(randomUUID()) }),
+        checks.check({
+          owner,
+          origin: ORIGIN,
+          code: auth_code,
+          once: once(randomUUID()),
+        }),
       ),
     );
     const messages = settled.map((one) =>
@@ -65,9 +70,9 @@ describe('wrong codes', () => {
       retryAfterSeconds: 1,
     });
     // None waits any more.
-    await expect(checks.check({ owner, code: auth_code })).rejects.toThrow(
-      'Too many wrong codes',
-    );
+    await expect(
+      checks.check({ owner, origin: ORIGIN, code: auth_code }),
+    ).rejects.toThrow('Too many wrong codes');
   });
 
   it('with keys are refused together, in few units of work, and those with an answer get it', async () => {
@@ -76,7 +81,7 @@ describe('wrong codes', () => {
     const checks = server.app.get(CheckService, { strict: false });
     const owner = { realm: 'test', unique_id: user.unique_id };
     const checkOnce = (key: string) =>
-      checks.check({ owner, code: auth_code, once: once(key) });
+      checks.check({ owner, origin: ORIGIN, code: auth_code, once: once(key) });
     const first = randomUUID();
     await checkOnce(first);
     for (let i = 0; i < 4; i++) await guess(user);

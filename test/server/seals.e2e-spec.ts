@@ -11,7 +11,7 @@ import { CheckService } from '../../lib/server/factors/check.service.js';
 import { Tokens } from '../../lib/server/factors/tokens.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { UsersService } from '../../lib/server/users/users.service.js';
-import { call, check, createUser } from '../helpers/api.js';
+import { call, check, createUser, ORIGIN } from '../helpers/api.js';
 
 let folder: string;
 let database: string;
@@ -89,7 +89,7 @@ describe('somebody who can write to the database', () => {
       .get(db.read, 'test', unique_id);
     const outcome = await server.app
       .get(CheckService)
-      .check({ owner, code: otp });
+      .check({ owner, origin: ORIGIN, code: otp });
     const accepted = 'accepted' in outcome ? outcome.accepted : null;
     expect(accepted).toMatchObject({ method: 'otp' });
     alter("update users set unique_id = 'victim'");

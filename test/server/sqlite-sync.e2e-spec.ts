@@ -18,7 +18,7 @@ const { CheckService } =
   await import('../../lib/server/factors/check.service.js');
 const { openDatabase } =
   await import('../../lib/server/store/open-database.js');
-const { call, createUser } = await import('../helpers/api.js');
+const { call, createUser, ORIGIN } = await import('../helpers/api.js');
 
 let folder: string;
 let server: Awaited<ReturnType<typeof GAuthifyTestServer.start>>;
@@ -79,6 +79,7 @@ it('answers 500 to every check of a commit that could not be synchronized, and a
   const outcomes = users.map(({ unique_id, key }) =>
     checks.check({
       owner: { realm: 'test', unique_id },
+      origin: ORIGIN,
       code: server.totp(key),
     }),
   );

@@ -14,6 +14,7 @@ import {
   createUser,
   enterOnEzPage,
   ezToken,
+  ORIGIN,
 } from '../helpers/api.js';
 
 let server: GAuthifyTestServer;
@@ -30,7 +31,7 @@ async function accepted() {
   const owner = { realm: 'test', unique_id: user.unique_id as string };
   const outcome = await server.app
     .get(CheckService)
-    .check({ owner, code: user.otp as string });
+    .check({ owner, origin: ORIGIN, code: user.otp as string });
   const row = await server.app
     .get(UsersService)
     .get(database().read, 'test', owner.unique_id);

@@ -12,6 +12,8 @@ import {
 } from '../settings/server.options.js';
 import type { Queries, Unit } from '../store/database.js';
 import { IdempotencyStore } from '../store/idempotency-store.js';
+import type { AuditEntry } from '../audit/audit-event.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { AttemptLimiter } from './attempt-limiter.js';
 import type { AcceptedCode, Check, Settled, Skipped } from './check.js';
 import type { CheckQueries, LockedUser } from './check-queries.js';
@@ -50,6 +52,7 @@ export class CheckDecision {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly matcher: CodeMatcher,
     private readonly attempts: AttemptLimiter,
+    private readonly audit: AuditLog,
     records: IdempotencyStore,
   ) {
     this.records = new CheckRecords(records, now);
@@ -112,6 +115,8 @@ export class CheckDecision {
         accepted: acceptedOf(attempt),
       })),
     );
+    // Last: the chains of the realms are locked until the unit ends.
+    await this.audit.append(unit, attempts.map(eventOf));
     for (const attempt of attempts)
       settled[attempt.index] = { outcome: { accepted: acceptedOf(attempt) } };
     return settled as (Settled | Skipped)[];
@@ -230,6 +235,18 @@ function of<Row extends { user_id: string }>(
 function acceptedOf({ user, method }: Attempt): AcceptedCode | null {
   return method === undefined ? null : { method, epoch: user.epoch };
 }
+
+/** Every code that was looked at. */
+const eventOf = ({ check, user, method }: Attempt): AuditEntry => ({
+  realm: user.realm,
+  origin: check.origin,
+  action: 'check',
+  user: user.id,
+  details:
+    method === undefined
+      ? { outcome: 'wrong' }
+      : { outcome: 'accepted', method },
+});
 
 const isSent = (method: AuthMethod) =>
   (CHANNELS as readonly string[]).includes(method);

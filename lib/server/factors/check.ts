@@ -1,4 +1,5 @@
 import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
+import type { Origin } from '../audit/audit-event.js';
 import type { Owner } from '../store/factor-secrets.js';
 import type { KeyedRequest } from '../store/idempotency-store.js';
 
@@ -13,6 +14,8 @@ export interface AcceptedCode {
 export interface Check {
   owner: Owner;
   code: string;
+  /** Who asks. */
+  origin: Origin;
   /**
    * Whether a code sent by e-mail, SMS or voice is accepted from a user with an
    * authenticator app; if not, it counts as wrong and stays unused.

@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export interface ObservedRequest extends IncomingMessage {
   /** The realm of the API key. */
   gauthifyRealm?: string;
+  /** The id of the API key. */
+  gauthifyKeyId?: string;
   /** The route that was found, as the controllers declare it: `v1/users/:uniqueId`. */
   gauthifyRoute?: string;
   /** What observes the request. */

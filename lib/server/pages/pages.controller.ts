@@ -29,6 +29,9 @@ import {
 import { Links, type Page } from '../users/links.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
+import type { Origin } from '../audit/audit-event.js';
+import { AuditLog } from '../audit/audit-log.js';
+import { PageOrigin } from './page-origin.decorator.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
 import { NO_CODE, USED_QR_CODE, wrongCode } from './messages.js';
@@ -57,6 +60,7 @@ export class PagesController {
     private readonly view: UserView,
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
+    private readonly audit: AuditLog,
     private readonly adapterHost: HttpAdapterHost,
     private readonly qrImages: QrImages,
   ) {}
@@ -132,16 +136,15 @@ export class PagesController {
     @Param('id') id: string,
     @Param('signature') signature: string,
     @AuthCode() code: string | undefined,
+    @PageOrigin() origin: Origin,
     @Res() response: unknown,
   ): Promise<void> {
     const user = await this.userOf('ez', id, signature);
-    const checked = await this.check(user, code);
+    const checked = await this.check(user, code, origin);
     const token =
       typeof checked === 'string'
         ? undefined
-        : await this.database.unit((unit) =>
-            this.tokens.issue(unit, user, checked),
-          );
+        : await this.issueToken(user, checked, origin);
     if (token === undefined) {
       const problem =
         typeof checked === 'string' ? checked : wrongCode(user, code!);
@@ -163,10 +166,28 @@ export class PagesController {
     });
   }
 
+  /** @returns `undefined` if the user was deleted or reset since */
+  private issueToken(
+    user: User,
+    accepted: AcceptedCode,
+    origin: Origin,
+  ): Promise<string | undefined> {
+    return this.database.unit(async (unit) => {
+      const token = await this.tokens.issue(unit, user, accepted);
+      const { id, realm } = user;
+      if (token !== undefined)
+        await this.audit.append(unit, [
+          { realm, origin, action: 'token.issue', user: id },
+        ]);
+      return token;
+    });
+  }
+
   /** The accepted code, or the sentence that says what is wrong. */
   private async check(
     user: User,
     code: string | undefined,
+    origin: Origin,
   ): Promise<AcceptedCode | string> {
     // Not counted as an attempt: this text cannot be a code, so it is not a guess.
     if (code === undefined || !isPossibleAuthCode(code)) return NO_CODE;
@@ -174,6 +195,7 @@ export class PagesController {
       const outcome = await this.checks.check({
         owner: user,
         code,
+        origin,
         sentCodesIfEnrolled: false,
       });
       const accepted = 'accepted' in outcome ? outcome.accepted : null;

@@ -24,12 +24,22 @@ import {
 const CACHE_MS = 5_000;
 const CACHED_KEYS = 1_000;
 
+/** Whose an API key is. */
+export interface KeyIdentity {
+  realm: string;
+  /** Names the key, in the audit log for example; reveals nothing of it. */
+  id: string;
+}
+
 /** API keys, from the options and from the database. */
 @Injectable()
 export class ApiKeysService implements OnApplicationBootstrap {
   /** By SHA-256 of the key. Only keys that were found: an attacker cannot fill it. */
-  private readonly cache = new Map<string, { realm: string; until: number }>();
-  private readonly configured: readonly { realm: string; hash: string }[];
+  private readonly cache = new Map<
+    string,
+    { identity: KeyIdentity; until: number }
+  >();
+  private readonly configured: readonly (KeyIdentity & { hash: string })[];
   private readonly logger = new Logger('GAuthifyServer');
 
   constructor(
@@ -39,10 +49,14 @@ export class ApiKeysService implements OnApplicationBootstrap {
     private readonly keyring: Keyring,
     @Inject(STANDALONE) private readonly standalone: boolean,
   ) {
-    this.configured = settings.apiKeys.map(({ realm, key }) => ({
-      realm,
-      hash: sha256(key),
-    }));
+    this.configured = settings.apiKeys.map(({ realm, key }) => {
+      const hash = sha256(key);
+      return {
+        realm,
+        id: idOf(this.keyring.lookups(apiKeyLookup(hash))[0]),
+        hash,
+      };
+    });
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -53,16 +67,18 @@ export class ApiKeysService implements OnApplicationBootstrap {
     );
   }
 
-  /** The realm of a key; `undefined` if the key is unknown. Synchronous for a key that was used in the last seconds. */
-  realmOf(key: string): string | undefined | Promise<string | undefined> {
+  /** Whose a key is; `undefined` if it is unknown. Synchronous for a key that was used in the last seconds. */
+  identify(
+    key: string,
+  ): KeyIdentity | undefined | Promise<KeyIdentity | undefined> {
     const hash = sha256(key);
     // Compares with all of them, so that the time reveals nothing.
     const configured = this.configured.filter((candidate) =>
       constantTimeEqual(candidate.hash, hash),
     )[0];
-    if (configured) return configured.realm;
+    if (configured) return configured;
     const cached = this.cache.get(hash);
-    if (cached && cached.until > performance.now()) return cached.realm;
+    if (cached && cached.until > performance.now()) return cached.identity;
     return this.find(hash);
   }
 
@@ -108,11 +124,11 @@ export class ApiKeysService implements OnApplicationBootstrap {
     });
   }
 
-  private async find(hash: string): Promise<string | undefined> {
+  private async find(hash: string): Promise<KeyIdentity | undefined> {
     // By a keyed hash: the time of the index search reveals nothing about the key.
     const stored = await this.database.read
       .selectFrom('api_keys')
-      .select(['realm', 'binding'])
+      .select(['realm', 'binding', 'hash'])
       .where('hash', 'in', this.keyring.lookups(apiKeyLookup(hash)))
       .executeTakeFirst();
     const isKey =
@@ -123,8 +139,9 @@ export class ApiKeysService implements OnApplicationBootstrap {
     const [oldest] = this.cache.keys();
     if (this.cache.size >= CACHED_KEYS) this.cache.delete(oldest!);
     const until = performance.now() + CACHE_MS;
-    this.cache.set(hash, { realm: stored.realm, until });
-    return stored.realm;
+    const identity = { realm: stored.realm, id: idOf(stored.hash) };
+    this.cache.set(hash, { identity, until });
+    return identity;
   }
 
   /** Whether there is a key, in the options or in the database. */
@@ -138,3 +155,6 @@ export class ApiKeysService implements OnApplicationBootstrap {
     return stored !== undefined;
   }
 }
+
+/** The beginning of a keyed hash. */
+const idOf = (hash: string) => hash.slice(0, 8);

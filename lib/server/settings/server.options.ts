@@ -136,6 +136,14 @@ export interface GAuthifyServerOptions {
     | { [Name in keyof SecurityOptions]?: SecurityOptions[Name] | undefined }
     | undefined;
 
+  /**
+   * Whether every change and every code that was looked at is written to the audit
+   * log, in the same transaction.
+   *
+   * @default true
+   */
+  audit?: boolean | undefined;
+
   /** The current time, milliseconds since 1970. For tests. @default `Date.now` */
   now?: (() => number) | undefined;
 }
@@ -151,6 +159,7 @@ export interface ServerSettings {
   readonly frameAncestors: readonly string[];
   readonly whileLocked: WhileLocked;
   readonly keepQrUrl: boolean;
+  readonly audit: boolean;
   readonly metrics: Readonly<MetricsOptions> | undefined;
   readonly onRequest: ((report: RequestReport) => void) | undefined;
   readonly security: Readonly<SecurityOptions>;
@@ -171,6 +180,7 @@ const TYPES: Record<keyof GAuthifyServerOptions, OptionType> = {
   returnUrls: objectLike('with a URL for each realm'),
   frameAncestors: arrayOf('origins'),
   keepQrUrl: oneOf(false, true),
+  audit: oneOf(false, true),
   smtp: objectLike('{ url, from }', true),
   senders: objectLike('with a sender for each channel'),
   whileLocked: oneOf('error', 'false'),
@@ -226,6 +236,7 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
     ),
     whileLocked: options.whileLocked ?? 'error',
     keepQrUrl: options.keepQrUrl ?? false,
+    audit: options.audit ?? true,
     metrics: options.metrics && checkMetrics(options.metrics),
     onRequest: options.onRequest,
     security: checkSecurityOptions(options.security ?? {}),

@@ -92,6 +92,33 @@ export interface DataKeyRow {
   created_at: number;
 }
 
+/** Something that was done. */
+export interface AuditRow {
+  realm: string;
+  /** 1, 2, 3, … in the realm */
+  number: number;
+  at: number;
+  /** `api:` and the id of the API key, `page`, or `cli` */
+  actor: string;
+  /** IP address of the connection */
+  source: string | null;
+  request_id: string | null;
+  action: string;
+  /** id of the user's row, which may be deleted */
+  user_id: string | null;
+  /** JSON */
+  details: string | null;
+  /** keyed hash of the row and of the hash before it */
+  hash: string;
+}
+
+/** The end of a realm's audit chain. */
+export interface AuditHeadRow {
+  realm: string;
+  number: number;
+  hash: string;
+}
+
 export interface SendRow {
   /** what the message counts against: a user and channel, a user, or the keyed hash of a destination */
   subject: string;
@@ -132,6 +159,8 @@ export interface Schema {
   sent_codes: SentCodeRow;
   tokens: TokenRow;
   seals: SealRow;
+  audit: AuditRow;
+  audit_heads: AuditHeadRow;
   data_keys: DataKeyRow;
   sends: SendRow;
   api_keys: ApiKeyRow;

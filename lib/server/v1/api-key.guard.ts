@@ -6,7 +6,10 @@ import {
 } from '@nestjs/common';
 import { ApiKeyError } from '../../contract/errors/api-key.error.js';
 import { noteRoute } from '../observability/route.js';
-import { ApiKeysService } from '../realms/api-keys.service.js';
+import {
+  ApiKeysService,
+  type KeyIdentity,
+} from '../realms/api-keys.service.js';
 import { IDEMPOTENCY_SCOPE } from '../store/idempotency-store.js';
 import {
   queryOf,
@@ -30,15 +33,16 @@ export class ApiKeyGuard implements CanActivate {
     // The answers hold secrets and usable codes.
     response.setHeader('Cache-Control', 'no-store');
     const key = apiKeyOf(request);
-    const admit = (realm: string | undefined) => {
-      if (!realm) throw new ApiKeyError(problemOf(request, key));
-      request.gauthifyRealm = realm;
+    const admit = (found: KeyIdentity | undefined) => {
+      if (!found) throw new ApiKeyError(problemOf(request, key));
+      request.gauthifyRealm = found.realm;
+      request.gauthifyKeyId = found.id;
       // On every answer, so that a client knows the scope before it relies on it.
       response.setHeader('Idempotency-Scope', this.scope);
       return true;
     };
-    const realm = key === undefined ? undefined : this.apiKeys.realmOf(key);
-    return realm instanceof Promise ? realm.then(admit) : admit(realm);
+    const found = key === undefined ? undefined : this.apiKeys.identify(key);
+    return found instanceof Promise ? found.then(admit) : admit(found);
   }
 }
 

@@ -4,12 +4,15 @@ import {
   IdempotencyStore,
   type KeyedRequest,
 } from '../store/idempotency-store.js';
-import { rawRequest, type RawRequest } from './raw-request.js';
+import type { Origin } from '../audit/audit-event.js';
+import { rawRequest, type RawRequest, requestIdOf } from './raw-request.js';
 
 /** What a handler needs to know of a request, apart from its parameters. */
 export interface Call {
   /** The realm of the API key. */
   realm: string;
+  /** Who makes the call. */
+  origin: Origin & { requestId: string };
   /** If the request carries an `Idempotency-Key`. */
   keyed: KeyedRequest | undefined;
 }
@@ -22,6 +25,11 @@ export const CurrentCall = createParamDecorator(
     const key = keyOf(request);
     return {
       realm,
+      origin: {
+        actor: `api:${request.gauthifyKeyId}`,
+        source: request.socket.remoteAddress ?? null,
+        requestId: requestIdOf(request),
+      },
       keyed:
         key === undefined
           ? undefined

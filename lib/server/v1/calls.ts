@@ -25,6 +25,8 @@ import {
 } from '../store/idempotency-store.js';
 import { Observer } from '../observability/observer.js';
 import type { Call } from './call.decorator.js';
+import type { AuditEvent } from '../audit/audit-event.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { streamed, success, type SuccessEnvelope } from './envelope.js';
 import type { PagedList } from './paged-list.js';
 
@@ -36,10 +38,15 @@ const POLL_MS = [5, 10, 20, 40];
  */
 export type AfterChange = (stored: AnswerOfUser) => unknown;
 
+/** Notes for the audit log what a unit of work does. */
+export type Note = (event: AuditEvent) => void;
+
 /** A call that hands a message over between two units of work. */
 export interface Sending<Prepared> {
   /** Everything that is decided before. */
   prepare: (unit: Unit) => Promise<Prepared>;
+  /** For the audit log; `.failed` or `.unknown` is added if that happens. */
+  eventOf: (prepared: Prepared) => AuditEvent & { action: 'send' };
   /** Outside of a unit of work: it may take seconds. */
   handOver: (prepared: Prepared) => Promise<void>;
   /** Undoes `prepare`: the message was surely not handed over. */
@@ -71,16 +78,21 @@ export class Calls {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly records: IdempotencyStore,
     private readonly observer: Observer,
+    private readonly audit: AuditLog,
   ) {}
 
   /** An answer in the contract's envelope. */
-  answer(data: unknown): SuccessEnvelope {
-    return success(data, this.now());
+  answer({ origin }: Call, data: unknown): SuccessEnvelope {
+    return success(data, this.now(), origin.requestId);
   }
 
   /** A list in the contract's envelope. */
-  stream(list: PagedList, response: ServerResponse): StreamableFile {
-    return streamed(list, response, this.now());
+  stream(
+    { origin }: Call,
+    list: PagedList,
+    response: ServerResponse,
+  ): StreamableFile {
+    return streamed(list, response, this.now(), origin.requestId);
   }
 
   /** Reads, all of the same moment, without a unit of work. */
@@ -88,77 +100,110 @@ export class Calls {
     return this.database.snapshot(work);
   }
 
-  /** Carries out a call in one unit of work, together with its record. */
+  /**
+   * Carries out a call in one unit of work, together with its record and what the
+   * work notes for the audit log.
+   */
   async once<Answer>(
-    { keyed }: Call,
-    work: (unit: Unit) => Promise<Answer>,
+    call: Call,
+    work: (unit: Unit, note: Note) => Promise<Answer>,
     afterChange: AfterChange = userChanged,
   ): Promise<SuccessEnvelope> {
-    if (!keyed) return this.answer(await this.database.unit(work));
+    const { keyed } = call;
     const done = await this.untilAnswered(() =>
       this.database.unit(async (unit) => {
-        const stored = await this.records.claim(unit.db, keyed);
+        const stored = keyed && (await this.records.claim(unit.db, keyed));
         if (stored) return { stored: stored.answer };
-        const answer = await work(unit);
-        await this.records.putAnswer(unit.db, keyed, answer);
+        const events: AuditEvent[] = [];
+        const answer = await work(unit, (event) => events.push(event));
+        if (keyed) await this.records.putAnswer(unit.db, keyed, answer);
+        await this.log(unit, call, events);
         return { answer };
       }),
     );
     return 'stored' in done
-      ? await this.repeat(keyed.realm, done.stored, afterChange)
-      : this.answer(done.answer);
+      ? await this.repeat(call, done.stored, afterChange)
+      : this.answer(call, done.answer);
   }
 
   /** Carries out a call that sends a message: the claim of the key is stored before, the answer after. */
   async send<Prepared>(
-    { keyed }: Call,
-    { prepare, handOver, undo, isUnknown, answerTo }: Sending<Prepared>,
+    call: Call,
+    sending: Sending<Prepared>,
   ): Promise<SuccessEnvelope> {
+    const { keyed } = call;
     const begun = await this.untilAnswered(() =>
       this.database.unit(async (unit) => {
         const stored = keyed && (await this.records.claim(unit.db, keyed));
         if (stored) return { stored: stored.answer };
-        return { prepared: await prepare(unit) };
+        const prepared = await sending.prepare(unit);
+        await this.log(unit, call, [sending.eventOf(prepared)]);
+        return { prepared };
       }),
     );
     if ('stored' in begun)
-      return await this.repeat(keyed!.realm, begun.stored, userChanged);
+      return await this.repeat(call, begun.stored, userChanged);
     const { prepared } = begun;
     try {
-      await handOver(prepared);
+      await sending.handOver(prepared);
     } catch (error) {
-      await this.orLog(async (unit) => {
-        if (!isUnknown(error)) await undo(unit, prepared);
-        if (!keyed) return;
-        if (isUnknown(error))
-          await this.records.putError(unit.db, keyed, error as ServerError);
-        else await this.records.release(unit.db, keyed);
-      });
+      await this.notSent(call, sending, prepared, error);
       throw error;
     }
-    const answer = answerTo(prepared);
+    const answer = sending.answerTo(prepared);
     // The message is on its way: the caller gets the answer even if it cannot be stored.
     if (keyed)
       await this.orLog((unit) =>
         this.records.putAnswer(unit.db, keyed, answer),
       );
-    return this.answer(answer);
+    return this.answer(call, answer);
+  }
+
+  /** Stores that a message was not sent, or may not have been. */
+  private async notSent<Prepared>(
+    call: Call,
+    { undo, isUnknown, eventOf }: Sending<Prepared>,
+    prepared: Prepared,
+    error: unknown,
+  ): Promise<void> {
+    const { keyed } = call;
+    const action = isUnknown(error) ? 'send.unknown' : 'send.failed';
+    await this.orLog(async (unit) => {
+      if (!isUnknown(error)) await undo(unit, prepared);
+      if (keyed && isUnknown(error))
+        await this.records.putError(unit.db, keyed, error as ServerError);
+      else if (keyed) await this.records.release(unit.db, keyed);
+      await this.log(unit, call, [{ ...eventOf(prepared), action }]);
+    });
   }
 
   /** The answer to a repetition. */
   async repeat(
-    realm: string,
+    call: Call,
     stored: unknown,
     afterChange: AfterChange,
   ): Promise<SuccessEnvelope> {
     this.observer.replay();
     const isCurrent = await this.records.isCurrent(
       this.database.read,
-      realm,
+      call.realm,
       stored,
     );
     return this.answer(
+      call,
       isCurrent ? stored : afterChange(stored as AnswerOfUser),
+    );
+  }
+
+  /** At the end of a unit: the chain of the realm is locked last. */
+  private async log(
+    unit: Unit,
+    { realm, origin }: Call,
+    events: readonly AuditEvent[],
+  ): Promise<void> {
+    await this.audit.append(
+      unit,
+      events.map((event) => ({ ...event, realm, origin })),
     );
   }
 

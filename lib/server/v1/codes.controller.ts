@@ -48,10 +48,11 @@ export class CodesController {
   @Post('check')
   @HttpCode(200)
   async check(
-    @CurrentCall() { realm, keyed }: Call,
+    @CurrentCall() call: Call,
     // Two forks of the old clients call it `otp`.
     @Params({ otp: 'auth_code' }) params: CheckAuthDto,
   ) {
+    const { realm, keyed, origin } = call;
     const { uniqueId: unique_id, authCode: code } = params;
     const answerTo = (accepted: AcceptedCode | null) => ({
       unique_id,
@@ -62,19 +63,20 @@ export class CodesController {
     const check = {
       owner: { realm, unique_id },
       code,
+      origin,
       ...(keyed && { once: { request: keyed, answerTo } }),
     };
     try {
       const outcome = await this.checks.check(check);
       return 'accepted' in outcome
-        ? this.calls.answer(answerTo(outcome.accepted))
+        ? this.calls.answer(call, answerTo(outcome.accepted))
         : // If the user has changed since: the answer to a code that was used before.
-          await this.calls.repeat(realm, outcome.stored, () => answerTo(null));
+          await this.calls.repeat(call, outcome.stored, () => answerTo(null));
     } catch (error) {
       const isAnswered =
         error instanceof RateLimitError &&
         this.settings.whileLocked === 'false';
-      if (isAnswered) return this.calls.answer(answerTo(null));
+      if (isAnswered) return this.calls.answer(call, answerTo(null));
       throw error;
     }
   }
@@ -87,10 +89,15 @@ export class CodesController {
   ): Promise<object> {
     return await this.calls.once(
       call,
-      async (unit) => {
+      async (unit, note) => {
         const redeemed = await this.tokens.redeem(unit, call.realm, token);
         if (!redeemed) return noSuchToken();
         const { user, method } = redeemed;
+        note({
+          action: 'token.redeem',
+          user: user.id,
+          ...(method && { details: { method } }),
+        });
         return {
           ...this.view.show(await this.users.withFactors(unit.db, user)),
           method,
@@ -133,6 +140,11 @@ export class CodesController {
         const prepared = await delivery.prepare(unit, row, channel, address);
         return { prepared, user: await users.withFactors(unit.db, row) };
       },
+      eventOf: ({ user }) => ({
+        action: 'send',
+        user: user.id,
+        details: { channel },
+      }),
       handOver: ({ prepared }) => delivery.handOver(prepared),
       undo: (unit, { prepared }) => delivery.undo(unit, prepared),
       isUnknown: (error) =>

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import {
   type ArgumentsHost,
@@ -16,6 +15,13 @@ import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { noteAnswer } from '../observability/observed-request.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import type { PagedList } from './paged-list.js';
+import {
+  newRequestId,
+  rawOf,
+  type RawRequest,
+  requestIdOf,
+  type WithRaw,
+} from './raw-request.js';
 
 const logger = new Logger('GAuthifyServer');
 
@@ -38,8 +44,12 @@ interface FailureEnvelope extends Stamp {
 }
 
 /** Wraps what a call answers in the contract's envelope. */
-export function success(data: unknown, timeMs: number): SuccessEnvelope {
-  return { data, ...stamp(timeMs) };
+export function success(
+  data: unknown,
+  timeMs: number,
+  requestId: string,
+): SuccessEnvelope {
+  return { data, ...stamp(timeMs, requestId) };
 }
 
 /** A list in the contract's envelope, written page by page. */
@@ -47,8 +57,9 @@ export function streamed(
   list: PagedList,
   response: ServerResponse,
   timeMs: number,
+  requestId: string,
 ): StreamableFile {
-  const rest = stamp(timeMs);
+  const rest = stamp(timeMs, requestId);
   noteAnswer(response, rest);
   return list.stream(response, rest, (error) => logError(rest, error));
 }
@@ -62,7 +73,8 @@ export class EnvelopeFilter implements ExceptionFilter {
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const body = failure(error, this.now());
+    const request = host.switchToHttp().getRequest<WithRaw<RawRequest>>();
+    const body = failure(error, this.now(), requestIdOf(rawOf(request)));
     // `DeliveryService` logs a failed delivery itself: its error may hold the address.
     if (body.error_code === '500') logError(body, error);
     const { httpAdapter } = this.adapterHost;
@@ -79,12 +91,21 @@ export class EnvelopeFilter implements ExceptionFilter {
 }
 
 /** The envelope of an error; one that is not ours reveals nothing of its cause. */
-export function failure(error: unknown, timeMs: number): FailureEnvelope {
+export function failure(
+  error: unknown,
+  timeMs: number,
+  requestId = newRequestId(),
+): FailureEnvelope {
   const envelope = (
     error_message: string,
     error_code: ErrorCode,
     http_status: number,
-  ) => ({ error_message, error_code, http_status, ...stamp(timeMs) });
+  ) => ({
+    error_message,
+    error_code,
+    http_status,
+    ...stamp(timeMs, requestId),
+  });
   if (isGAuthifyError(error))
     return envelope(
       error.message,
@@ -99,11 +120,8 @@ export function failure(error: unknown, timeMs: number): FailureEnvelope {
   return envelope('The server failed', '500', 500);
 }
 
-function stamp(timeMs: number): Stamp {
-  return {
-    request_id: randomUUID().replaceAll('-', ''),
-    server_time: new Date(timeMs).toISOString(),
-  };
+function stamp(timeMs: number, request_id: string): Stamp {
+  return { request_id, server_time: new Date(timeMs).toISOString() };
 }
 
 function logError({ request_id }: Stamp, error: unknown): void {

@@ -14,6 +14,8 @@ import { RecoveryCodes } from '../factors/recovery-codes.js';
 import { UserView } from '../users/user-view.js';
 import { UsersService } from '../users/users.service.js';
 import { drawSvg } from '../users/qr-code.js';
+import type { AuditEvent } from '../audit/audit-event.js';
+import type { FactorRow, UserRow } from '../store/schema.js';
 import { Api } from './api.decorator.js';
 import { type Call, CurrentCall } from './call.decorator.js';
 import { Calls } from './calls.js';
@@ -32,11 +34,12 @@ export class FactorsController {
   ) {}
 
   @Get('factors')
-  async list(@CurrentCall() { realm }: Call, @UniqueId() uniqueId: string) {
+  async list(@CurrentCall() call: Call, @UniqueId() uniqueId: string) {
     const factors = await this.calls.read(async (db) =>
-      this.factors.list(db, await this.users.get(db, realm, uniqueId)),
+      this.factors.list(db, await this.users.get(db, call.realm, uniqueId)),
     );
     return this.calls.answer(
+      call,
       factors.map((factor) => this.view.showFactor(factor)),
     );
   }
@@ -48,9 +51,10 @@ export class FactorsController {
     @UniqueId() uniqueId: string,
     @Params() wanted: CreateFactorDto,
   ) {
-    const answer = await this.calls.once(call, async (unit) => {
+    const answer = await this.calls.once(call, async (unit, note) => {
       const row = await this.users.lock(unit, call.realm, uniqueId);
       const factor = await this.factors.add(unit, row, wanted);
+      note(eventOf('factor.add', row, factor));
       const enrolment = this.view.enrolment(row, factor);
       return {
         ...this.view.showFactor(factor),
@@ -72,9 +76,10 @@ export class FactorsController {
     @Param('factor') id: string,
     @Params() { name }: UpdateFactorDto,
   ) {
-    return this.calls.once(call, async (unit) => {
+    return this.calls.once(call, async (unit, note) => {
       const row = await this.users.lock(unit, call.realm, uniqueId);
       const factor = await this.factors.rename(unit, row, id, name);
+      note(eventOf('factor.rename', row, factor));
       return this.view.showFactor(factor);
     });
   }
@@ -85,9 +90,10 @@ export class FactorsController {
     @UniqueId() uniqueId: string,
     @Param('factor') id: string,
   ) {
-    return this.calls.once(call, async (unit) => {
+    return this.calls.once(call, async (unit, note) => {
       const row = await this.users.lock(unit, call.realm, uniqueId);
       const factor = await this.factors.delete(unit, row, id);
+      note(eventOf('factor.delete', row, factor));
       return this.view.showFactor(factor);
     });
   }
@@ -96,8 +102,9 @@ export class FactorsController {
   @Post('recovery_codes')
   @HttpCode(201)
   renewRecoveryCodes(@CurrentCall() call: Call, @UniqueId() uniqueId: string) {
-    return this.calls.once(call, async (unit) => {
+    return this.calls.once(call, async (unit, note) => {
       const row = await this.users.lock(unit, call.realm, uniqueId);
+      note({ action: 'recovery_codes.renew', user: row.id });
       return {
         unique_id: row.unique_id,
         epoch: row.epoch,
@@ -106,3 +113,9 @@ export class FactorsController {
     });
   }
 }
+
+const eventOf = (
+  action: 'factor.add' | 'factor.rename' | 'factor.delete',
+  user: UserRow,
+  { id, kind }: FactorRow,
+): AuditEvent => ({ action, user: user.id, details: { factor: id, kind } });

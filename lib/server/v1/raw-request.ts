@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { ParameterError } from '../../contract/errors/parameter.error.js';
@@ -12,7 +13,17 @@ export interface RawRequest extends ObservedRequest {
   gauthifyParams?: RawParams | ParameterError;
   /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
+  /** The `request_id` of its answer. */
+  gauthifyRequestId?: string;
 }
+
+/** The `request_id` of a request's answer. */
+export function requestIdOf(request: RawRequest): string {
+  return (request.gauthifyRequestId ??= newRequestId());
+}
+
+/** 32 hex digits. */
+export const newRequestId = () => randomUUID().replaceAll('-', '');
 
 /** A request or response of Express, which is Node's, or of Fastify, which holds Node's. */
 export type WithRaw<T> = T & { raw?: T };

@@ -16,8 +16,8 @@ export class ServiceController {
 
   /** `errors/` of the contract. */
   @Get('errors')
-  errors() {
-    return this.calls.answer(ERROR_CODES);
+  errors(@CurrentCall() call: Call) {
+    return this.calls.answer(call, ERROR_CODES);
   }
 
   /**
@@ -25,9 +25,9 @@ export class ServiceController {
    * Reveals nothing new: the API key already sees every user's `otp`.
    */
   @Get('outbox')
-  messages(@CurrentCall() { realm }: Call) {
+  messages(@CurrentCall() call: Call) {
     const messages = this.outbox
-      .messages(realm)
+      .messages(call.realm)
       .map(({ channel, to, subject, text, uniqueId, sentAt }) => ({
         channel,
         to,
@@ -36,6 +36,6 @@ export class ServiceController {
         unique_id: uniqueId,
         sent_at: sentAt,
       }));
-    return this.calls.answer(messages);
+    return this.calls.answer(call, messages);
   }
 }
