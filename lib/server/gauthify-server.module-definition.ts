@@ -3,6 +3,7 @@ import { RouterModule } from '@nestjs/core';
 import { checkTypes, oneOf, TEXT } from './settings/option-type.js';
 import { MOUNT_PATH, STANDALONE, toMountPath } from './settings/mount-path.js';
 import { HealthController } from './health/health.controller.js';
+import { OpenApiController } from './openapi/openapi.controller.js';
 import { HomeController } from './pages/home.controller.js';
 import type { GAuthifyServerOptions } from './settings/server.options.js';
 
@@ -48,7 +49,9 @@ export const {
         controllers: [
           ...(standalone ? [HomeController] : []),
           // At the root of another application, these paths are the application's own.
-          ...(standalone || mountPath ? [HealthController] : []),
+          ...(standalone || mountPath
+            ? [HealthController, OpenApiController]
+            : []),
         ],
         providers: [
           ...(definition.providers ?? []),

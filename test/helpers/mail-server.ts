@@ -25,11 +25,13 @@ export class MailServer {
    */
   static async start(
     refuse?: () => string | undefined,
-    receipt?: (server: SMTPServer) => void,
+    receipt?: (server: SMTPServer, done: () => void) => void,
   ): Promise<MailServer> {
     let mailServer: MailServer | undefined = undefined;
     const server = new SMTPServer({
       authOptional: true,
+      allowInsecureAuth: true,
+      onAuth: ({ username }, _session, done) => done(null, { user: username }),
       disabledCommands: ['STARTTLS'],
       onRcptTo: (_address, _session, done) => {
         const refusal = refuse?.();
@@ -45,7 +47,7 @@ export class MailServer {
             to: rcptTo.map(({ address }) => address),
             source: Buffer.concat(chunks).toString(),
           });
-          if (receipt) receipt(server);
+          if (receipt) receipt(server, done);
           else done();
         });
       },

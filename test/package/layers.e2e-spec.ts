@@ -61,8 +61,16 @@ const ALLOWED: Record<string, string[]> = {
     'server/settings',
     'contract',
   ],
+  'server/openapi': [
+    'server/pages',
+    'server/v1',
+    'server/observability',
+    'server/settings',
+    'contract',
+  ],
   server: [
     'server/audit',
+    'server/openapi',
     'server/health',
     'server/observability',
     'server/pages',

@@ -89,7 +89,12 @@ describeInBrowser('the pages of the server in a browser', () => {
       const user = await createUser(server, {
         display_name: `a-very-long-name-${'x'.repeat(100)}@example.com`,
       });
-      const urls = [user.ez_url, user.instructions_url, `${user.ez_url}x`];
+      const urls = [
+        user.ez_url,
+        user.instructions_url,
+        `${user.ez_url}x`,
+        new URL('/openapi', user.ez_url).href,
+      ];
       for (const width of [360, 1280]) {
         await open({ colorScheme, viewport: { width, height: 740 } });
         for (const url of urls) {

@@ -25,21 +25,25 @@ export interface Logs {
  * Logs as text, or as JSON lines on the standard output. Nothing has to be
  * redacted: what is logged holds no parameter, no path and no header.
  *
+ * @param stdout where JSON lines go
  * @throws StartError if JSON is asked for without the package `pino`
  */
-export async function createLogs({
-  format,
-  level,
-}: ProgramOptions['log']): Promise<Logs> {
+export async function createLogs(
+  { format, level }: ProgramOptions['log'],
+  stdout: { write(line: string): unknown } = process.stdout,
+): Promise<Logs> {
   const isInfo = LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('info');
   if (format === 'text') return textLogs(level, isInfo);
   const { pino } = await loadPino();
-  const json = pino({
-    level,
-    base: undefined,
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  });
+  const json = pino(
+    {
+      level,
+      base: undefined,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stdout,
+  );
   const start = json.child({}, { level: 'info' });
   return {
     logger: new JsonLogger(json),

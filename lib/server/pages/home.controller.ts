@@ -38,7 +38,8 @@ export class HomeController {
           <code>${this.mountPath}/v1/</code>, and give it an API key of this
           server. With curl:
           <code>curl -u :KEY ADDRESS${this.mountPath}/v1/users/</code>
-        </p>`,
+        </p>
+        <p><a href="${this.mountPath}/openapi">All calls of the API</a></p>`,
     );
     reply(this.adapterHost.httpAdapter, response, 200, page, pageHeaders([]));
   }

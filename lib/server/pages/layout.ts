@@ -27,13 +27,15 @@ export interface LayoutOptions {
   problem?: boolean;
   /** Whether the body has a copy button. @default false */
   copyButton?: boolean;
+  /** Whether it is for a long text: as wide as lines can be read. @default false */
+  wide?: boolean;
 }
 
 /** A whole page: a header, and a card with the body. The title appears only as the window title. */
 export function layout(
   title: string,
   body: Html,
-  { issuer, account, problem, copyButton }: LayoutOptions = {},
+  { issuer, account, problem, copyButton, wide }: LayoutOptions = {},
 ): string {
   return (
     '<!doctype html>' +
@@ -48,7 +50,7 @@ export function layout(
         <link rel="icon" href="${ICON}" />
         ${new Html(`<style>${STYLE}</style>`)}
       </head>
-      <body>
+      <body${wide && new Html(' class="wide"')}>
         <header>
           ${issuer !== undefined && html`<p class="brand">${issuer}</p>`}
           ${

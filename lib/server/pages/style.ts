@@ -38,5 +38,8 @@ input[aria-invalid=true] { border: 2px solid var(--bad); }
 button { margin-top: 1.25rem; border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 600; cursor: pointer; }
 button.secondary { width: auto; margin-top: .5rem; background: transparent; color: var(--accent); }
 .copied { margin-left: .75rem; color: var(--soft); font-size: .875rem; }
+h2 { margin: 2rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: 1.125rem; line-height: 1.4; }
+h3 { margin: 1rem 0 0; font-size: 1rem; }
+.wide main { width: min(100% - 2rem, 48rem); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 `;
