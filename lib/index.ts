@@ -9,6 +9,7 @@ export {
   GAuthifyFactor,
   NewGAuthifyFactor,
 } from './contract/dto/gauthify-factor.dto.js';
+export { GAuthifyRealm } from './contract/dto/gauthify-realm.dto.js';
 export { GAuthifyUser } from './contract/dto/gauthify-user.dto.js';
 export { ListUsersDto } from './contract/dto/list-users.dto.js';
 export { SendEmailDto } from './contract/dto/send-email.dto.js';

@@ -62,6 +62,7 @@ export const calls = {
   renewRecoveryCodes: (uniqueId: string) =>
     ofUser('POST', uniqueId, 'recovery_codes/'),
   unlockUser: (uniqueId: string) => ofUser('POST', uniqueId, 'unlock/'),
+  realm: (): WireCall => ({ method: 'GET', path: 'realm/' }),
   apiErrors: () => HARMLESS_CALL,
 };
 

@@ -4,6 +4,7 @@ import type { AxiosInstance } from 'axios';
 import { defer, map, type Observable, of, toArray } from 'rxjs';
 import type { ObservableInput } from 'rxjs';
 import type { CreateUserDto } from '../contract/dto/create-user.dto.js';
+import type { GAuthifyRealm } from '../contract/dto/gauthify-realm.dto.js';
 import type { GAuthifyUser } from '../contract/dto/gauthify-user.dto.js';
 import type { UpdateUserDto } from '../contract/dto/update-user.dto.js';
 import { calls } from './calls.js';
@@ -15,7 +16,7 @@ import type { AccessPointHealth, HealthOptions } from './health.js';
 import { quickTest } from './quick-test.js';
 import type { QuickTestOptions, QuickTestStep } from './quick-test.js';
 import { GAuthifyTransport } from './transport/call.js';
-import { readErrors, readUser } from './transport/codec.js';
+import { readErrors, readRealm, readUser } from './transport/codec.js';
 import type { WireCall } from './transport/http-client.js';
 import { OutageProbe } from './transport/outage-probe.js';
 import { type UsersOptions, usersStream } from './users.js';
@@ -211,6 +212,11 @@ export class GAuthifyService extends FactorCalls {
   sendVoice(uniqueId: string, voiceNumber?: string, options?: CallOptions) {
     const call = () => calls.sendVoice(uniqueId, voiceNumber);
     return this.callForUser(call, options);
+  }
+
+  /** The realm of the API key: its name and `meta`. Repeatable. */
+  realm(options?: CallOptions): Observable<GAuthifyRealm> {
+    return this.call(calls.realm, options).pipe(map(readRealm));
   }
 
   /** Every error code of GAuthify, with what it means. Repeatable. */

@@ -53,6 +53,10 @@ import {
   readScope,
 } from './store/idempotency-store.js';
 import { PagesController } from './pages/pages.controller.js';
+import { PageUsers } from './pages/page-users.js';
+import { QrController } from './pages/qr.controller.js';
+import { RealmsService } from './realms/realms.service.js';
+import { StoredKeys } from './realms/stored-keys.js';
 import { QrImages } from './pages/qr-images.js';
 import {
   type GAuthifyServerOptions,
@@ -79,6 +83,7 @@ import { UsersService } from './users/users.service.js';
     FactorsController,
     ServiceController,
     PagesController,
+    QrController,
   ],
   providers: [
     {
@@ -142,6 +147,8 @@ import { UsersService } from './users/users.service.js';
     IdempotencyStore,
     ApiKeyGuard,
     ApiKeysService,
+    StoredKeys,
+    RealmsService,
     FactorSecrets,
     FactorsService,
     NewFactors,
@@ -152,6 +159,7 @@ import { UsersService } from './users/users.service.js';
     UserView,
     Links,
     QrImages,
+    PageUsers,
     AttemptLimiter,
     CheckService,
     SentCodes,

@@ -27,12 +27,14 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   'server/users': [
+    'server/realms',
     'server/factors',
     'server/store',
     'server/settings',
     'contract',
   ],
   'server/delivery': [
+    'server/realms',
     'server/factors',
     'server/observability',
     'server/store',
@@ -52,6 +54,7 @@ const ALLOWED: Record<string, string[]> = {
   ],
   'server/health': ['server/v1', 'server/store', 'server/settings'],
   'server/pages': [
+    'server/realms',
     'server/audit',
     'server/v1',
     'server/observability',
@@ -84,6 +87,13 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   'server/cli': [
+    'the package',
+    'client',
+    'server/delivery',
+    'server/factors',
+    'server/audit',
+    'server/realms',
+    'server/users',
     'server',
     'server/health',
     'server/observability',

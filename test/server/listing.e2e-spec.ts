@@ -126,9 +126,9 @@ describe.each(ADAPTERS)('a list of 2,000 users on %s', (name) => {
     const view = server.app.get(UserView);
     const show = view.show.bind(view);
     let count = 0;
-    jest.spyOn(view, 'show').mockImplementation((user) => {
+    jest.spyOn(view, 'show').mockImplementation((user, settings) => {
       if (++count === MANY / 2) throw new Error('no more');
-      return show(user);
+      return show(user, settings);
     });
     const response = await openList(server);
     const failed = once(response.resume(), 'error');

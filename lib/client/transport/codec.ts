@@ -8,6 +8,7 @@ import {
   GAuthifyFactor,
   NewGAuthifyFactor,
 } from '../../contract/dto/gauthify-factor.dto.js';
+import { GAuthifyRealm } from '../../contract/dto/gauthify-realm.dto.js';
 import { GAuthifyUser } from '../../contract/dto/gauthify-user.dto.js';
 import { IsUniqueId } from '../../contract/dto/is-text.decorator.js';
 import { parseDto } from '../../contract/dto/parse-dto.js';
@@ -153,6 +154,15 @@ export function readList(data: unknown): unknown[] {
 }
 
 /** Reads the list of error codes. @throws ServerError if `data` is not an object */
+/** @throws ServerError if it is no realm */
+export function readRealm(data: unknown): GAuthifyRealm {
+  const { name, meta } = readObject(data);
+  return Object.assign(new GAuthifyRealm(), {
+    name,
+    meta: meta ?? null,
+  });
+}
+
 export const readErrors = (data: unknown) =>
   readObject(data) as Record<string, string>;
 

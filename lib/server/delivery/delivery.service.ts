@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
 import { type IssuedCode, SentCodes } from '../factors/sent-codes.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import type { Unit } from '../store/database.js';
 import type { UserRow } from '../store/schema.js';
 import {
@@ -60,6 +61,7 @@ export class DeliveryService {
   async prepare(
     unit: Unit,
     user: UserRow,
+    { issuer }: RealmSettings,
     channel: Channel,
     address: string | null | undefined,
   ): Promise<PreparedMessage> {
@@ -72,7 +74,7 @@ export class DeliveryService {
       );
     const allowed = await this.allowance.take(unit, user, channel, to);
     const issued = await this.sentCodes.issue(unit, user, channel);
-    const { issuer, security } = this.settings;
+    const { security } = this.settings;
     const message = {
       channel,
       to,

@@ -55,6 +55,16 @@ export class SmtpSender implements Sender {
     // After the receipt, QUIT may take until the deadline.
   }
 
+  /** Connects and logs in, and sends nothing. @throws Error if that fails */
+  async verify(): Promise<void> {
+    await createTransport({
+      url: this.options.url,
+      connectionTimeout: this.timeoutMs,
+      greetingTimeout: this.timeoutMs,
+      socketTimeout: this.timeoutMs,
+    } as object).verify();
+  }
+
   private async converse(
     { to, subject, text }: Message,
     socket: Socket,

@@ -86,6 +86,10 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
     epoch: EPOCH,
     recovery_codes: listOf(TEXT),
   }),
+  Realm: object({
+    name: TEXT,
+    meta: { type: ['object', 'null'] },
+  }),
   ErrorCodes: { type: 'object', additionalProperties: TEXT },
   OutboxMessage: object({
     channel: { enum: ['email', 'sms', 'voice'] },

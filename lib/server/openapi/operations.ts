@@ -115,6 +115,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answer: USER,
     errors: OF_SEND,
   },
+  'GET /v1/realm': {
+    summary: 'The realm of the API key',
+    answer: ref('Realm'),
+    errors: [],
+  },
   'GET /v1/errors': {
     summary: 'List the error codes',
     answer: ref('ErrorCodes'),

@@ -3,7 +3,6 @@ import {
   Get,
   HttpCode,
   Inject,
-  NotFoundException,
   Param,
   Post,
   Res,
@@ -26,17 +25,17 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import { Links, type Page } from '../users/links.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import { UserView } from '../users/user-view.js';
-import { UsersService } from '../users/users.service.js';
 import type { Origin } from '../audit/audit-event.js';
 import { AuditLog } from '../audit/audit-log.js';
 import { PageOrigin } from './page-origin.decorator.js';
 import { AuthCode } from './auth-code.decorator.js';
 import { pageHeaders } from './layout.js';
-import { NO_CODE, USED_QR_CODE, wrongCode } from './messages.js';
+import { NO_CODE, wrongCode } from './messages.js';
+import { PageUsers } from './page-users.js';
 import { PageFilter } from './page.filter.js';
-import { QrImages } from './qr-images.js';
+import { drawingKey, QrImages } from './qr-images.js';
 import { reply } from './reply.js';
 import {
   type EnrolmentContext,
@@ -46,7 +45,7 @@ import {
   tokenView,
 } from './views.js';
 
-/** `qr_url`, `ez_url` and `instructions_url` of a user. */
+/** `ez_url` and `instructions_url` of a user. */
 @NotForMfaGuard()
 @Controller('v1')
 @UseGuards(RouteGuard)
@@ -55,8 +54,7 @@ export class PagesController {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
-    private readonly users: UsersService,
-    private readonly links: Links,
+    private readonly pages: PageUsers,
     private readonly view: UserView,
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
@@ -65,44 +63,6 @@ export class PagesController {
     private readonly qrImages: QrImages,
   ) {}
 
-  /**
-   * The user's QR code, a PNG. The URL stays in access logs and browser histories, so
-   * it answers 410 after the first right code of its secret, unless `keepQrUrl` is set.
-   */
-  @Get('qr/:id/:signature')
-  async qr(
-    @Param('id') id: string,
-    @Param('signature') signature: string,
-    @Res() response: unknown,
-  ): Promise<void> {
-    const user = await this.userOf('qr', id, signature);
-    const answer = (
-      status: number,
-      body: string | StreamableFile,
-      headers: object,
-    ) =>
-      this.reply(response, status, body, {
-        'Cache-Control': 'no-store',
-        'Referrer-Policy': 'no-referrer',
-        'X-Content-Type-Options': 'nosniff',
-        ...headers,
-      });
-    const text = { 'Content-Type': 'text/plain; charset=utf-8' };
-    if (
-      !user.may_show_secret &&
-      !(this.settings.keepQrUrl && user.totp.counter > 0)
-    ) {
-      this.qrImages.forget(drawingKey(user));
-      return answer(410, USED_QR_CODE, text);
-    }
-    const image = await this.qrImages.get(
-      'png',
-      drawingKey(user),
-      () => this.view.enrolment(user, user.totp).otpauth_uri,
-    );
-    answer(200, new StreamableFile(image, { type: 'image/png' }), {});
-  }
-
   /** How to set up an authenticator app; any site may frame it [contract]. */
   @Get('instructions/:id/:signature')
   async instructions(
@@ -110,8 +70,12 @@ export class PagesController {
     @Param('signature') signature: string,
     @Res() response: unknown,
   ): Promise<void> {
-    const user = await this.userOf('instructions', id, signature);
-    const page = instructionsView(await this.contextOf(user));
+    const { user, settings } = await this.pages.of(
+      'instructions',
+      id,
+      signature,
+    );
+    const page = instructionsView(await this.contextOf(user, settings));
     this.reply(response, 200, page, pageHeaders(['*']));
   }
 
@@ -122,7 +86,8 @@ export class PagesController {
     @Param('signature') signature: string,
     @Res() response: unknown,
   ): Promise<void> {
-    await this.replyEz(response, await this.userOf('ez', id, signature));
+    const { user, settings } = await this.pages.of('ez', id, signature);
+    await this.replyEz(response, user, settings);
   }
 
   /**
@@ -139,7 +104,7 @@ export class PagesController {
     @PageOrigin() origin: Origin,
     @Res() response: unknown,
   ): Promise<void> {
-    const user = await this.userOf('ez', id, signature);
+    const { user, settings } = await this.pages.of('ez', id, signature);
     const checked = await this.check(user, code, origin);
     const token =
       typeof checked === 'string'
@@ -148,12 +113,12 @@ export class PagesController {
     if (token === undefined) {
       const problem =
         typeof checked === 'string' ? checked : wrongCode(user, code!);
-      await this.replyEz(response, user, problem);
+      await this.replyEz(response, user, settings, problem);
       return;
     }
-    const returnUrl = this.settings.returnUrls.get(user.realm);
+    const { returnUrl } = settings;
     if (returnUrl === undefined) {
-      const page = tokenView(this.nameOf(user), token);
+      const page = tokenView(nameOf(user, settings), token);
       this.reply(response, 200, page, pageHeaders([]));
       return;
     }
@@ -208,56 +173,44 @@ export class PagesController {
     }
   }
 
-  private async userOf(
-    page: Page,
-    id: string,
-    signature: string,
-  ): Promise<User> {
-    const user = await this.database.snapshot((db) =>
-      this.users.findById(db, id),
-    );
-    if (!user || !this.links.allows(user, page, signature))
-      throw new NotFoundException();
-    return user;
-  }
-
   private async replyEz(
     response: unknown,
     user: User,
+    settings: RealmSettings,
     problem?: string,
   ): Promise<void> {
-    const returnUrl = this.settings.returnUrls.get(user.realm);
+    const { returnUrl } = settings;
     const targets = returnUrl === undefined ? [] : [new URL(returnUrl).origin];
     this.reply(
       response,
       200,
       ezView({
-        ...(await this.contextOf(user)),
+        ...(await this.contextOf(user, settings)),
         problem,
         hasRecoveryCodes: user.recovery_codes_left > 0,
       }),
-      pageHeaders(this.settings.frameAncestors, targets),
+      pageHeaders(settings.frameAncestors, targets),
     );
   }
 
-  private async contextOf(user: User): Promise<EnrolmentContext> {
+  private async contextOf(
+    user: User,
+    settings: RealmSettings,
+  ): Promise<EnrolmentContext> {
     // The secret is shown only until the first right code: a link that leaks later reveals nothing.
     if (!user.may_show_secret) {
-      if (!this.settings.keepQrUrl) this.qrImages.forget(drawingKey(user));
-      return { ...this.nameOf(user), enrolment: undefined };
+      if (!this.settings.keepQrUrl)
+        this.qrImages.forget(drawingKey(user, settings));
+      return { ...nameOf(user, settings), enrolment: undefined };
     }
-    const { key, otpauth_uri } = this.view.enrolment(user, user.totp);
+    const { key, otpauth_uri } = this.view.enrolment(user, user.totp, settings);
     const svg = await this.qrImages.get(
       'svg',
-      drawingKey(user),
+      drawingKey(user, settings),
       () => otpauth_uri,
     );
     const qrCode = `data:image/svg+xml;base64,${svg.toString('base64')}`;
-    return { ...this.nameOf(user), enrolment: { qrCode, key } };
-  }
-
-  private nameOf({ display_name }: User): PageContext {
-    return { issuer: this.settings.issuer, displayName: display_name };
+    return { ...nameOf(user, settings), enrolment: { qrCode, key } };
   }
 
   private reply(
@@ -270,7 +223,7 @@ export class PagesController {
   }
 }
 
-/** Changes with the secret and the name, which are what is drawn. */
-function drawingKey({ totp, display_name }: User): string {
-  return `${totp.secret}\n${display_name}`;
-}
+const nameOf = (
+  { display_name }: User,
+  { issuer }: RealmSettings,
+): PageContext => ({ issuer, displayName: display_name });

@@ -1,3 +1,5 @@
+import type { User } from '../factors/factors.service.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import { drawPng, drawSvg } from '../users/qr-code.js';
@@ -69,4 +71,12 @@ export class QrImages {
     }, TTL_MS).unref();
     return drawing.image;
   }
+}
+
+/** Changes with the secret and the names, which are what is drawn. */
+export function drawingKey(
+  { totp, display_name }: User,
+  { issuer }: RealmSettings,
+): string {
+  return `${totp.secret}\n${issuer}\n${display_name}`;
 }

@@ -13,16 +13,15 @@ import {
 } from '../settings/server.options.js';
 import { DATABASE, type Database } from '../store/database.js';
 import { Keyring } from '../store/keyring.js';
-import { constantTimeEqual, randomToken, sha256 } from '../store/random.js';
-import {
-  apiKeyBinding,
-  apiKeyHashes,
-  apiKeyLookup,
-} from '../store/stored-hashes.js';
+import { constantTimeEqual, sha256 } from '../store/random.js';
+import { apiKeyBinding, apiKeyLookup } from '../store/stored-hashes.js';
+import { StoredKeys } from './stored-keys.js';
 
-/** How long a key found in the database is accepted without looking again: one whose row is deleted works for up to this long. */
+/** How long a key found in the database is accepted without looking again: one that is revoked works for up to this long. */
 const CACHE_MS = 5_000;
 const CACHED_KEYS = 1_000;
+/** How often it is noted that a key is used. */
+const NOTE_USE_EVERY_MS = 60_000;
 
 /** Whose an API key is. */
 export interface KeyIdentity {
@@ -48,6 +47,7 @@ export class ApiKeysService implements OnApplicationBootstrap {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     private readonly keyring: Keyring,
     @Inject(STANDALONE) private readonly standalone: boolean,
+    private readonly keys: StoredKeys,
   ) {
     this.configured = settings.apiKeys.map(({ realm, key }) => {
       const hash = sha256(key);
@@ -93,6 +93,13 @@ export class ApiKeysService implements OnApplicationBootstrap {
     return rows.map(({ realm }) => realm);
   }
 
+  /** The realms that have a key, in the options or in the database. */
+  async realms(): Promise<string[]> {
+    const configured = this.configured.map(({ realm }) => realm);
+    const all = new Set([...configured, ...(await this.storedRealms())]);
+    return [...all].sort();
+  }
+
   /**
    * Makes a key of the realm `default` if there is no key at all.
    *
@@ -100,27 +107,19 @@ export class ApiKeysService implements OnApplicationBootstrap {
    */
   async createFirst(): Promise<string | undefined> {
     if (this.settings.apiKeys.length > 0) return undefined;
-    return await this.database.unit(async ({ db, dialect }) => {
+    return await this.database.unit(async (unit) => {
       // Of instances that start at the same time, one makes a key.
-      if (dialect === 'postgres')
-        await sql`lock table api_keys in share row exclusive mode`.execute(db);
-      const existing = await db
+      if (unit.dialect === 'postgres')
+        await sql`lock table api_keys in share row exclusive mode`.execute(
+          unit.db,
+        );
+      const existing = await unit.db
         .selectFrom('api_keys')
         .select('hash')
         .limit(1)
         .executeTakeFirst();
       if (existing) return undefined;
-      const key = randomToken();
-      const realm = 'default';
-      await db
-        .insertInto('api_keys')
-        .values({
-          ...apiKeyHashes(this.keyring, sha256(key), realm),
-          realm,
-          created_at: this.now(),
-        })
-        .execute();
-      return key;
+      return (await this.keys.create(unit, 'default', null)).key;
     });
   }
 
@@ -128,20 +127,38 @@ export class ApiKeysService implements OnApplicationBootstrap {
     // By a keyed hash: the time of the index search reveals nothing about the key.
     const stored = await this.database.read
       .selectFrom('api_keys')
-      .select(['realm', 'binding', 'hash'])
+      .selectAll()
       .where('hash', 'in', this.keyring.lookups(apiKeyLookup(hash)))
       .executeTakeFirst();
+    const now = this.now();
     const isKey =
       stored &&
+      (stored.expires_at ?? Infinity) > now &&
       this.keyring.matches(stored.binding, apiKeyBinding(hash, stored.realm));
     this.cache.delete(hash);
     if (!isKey) return undefined;
     const [oldest] = this.cache.keys();
     if (this.cache.size >= CACHED_KEYS) this.cache.delete(oldest!);
+    const identity = { realm: stored.realm, id: stored.id };
     const until = performance.now() + CACHE_MS;
-    const identity = { realm: stored.realm, id: idOf(stored.hash) };
     this.cache.set(hash, { identity, until });
+    if ((stored.last_used_at ?? 0) <= now - NOTE_USE_EVERY_MS)
+      this.noteUse(stored.hash, now);
     return identity;
+  }
+
+  /** After the answer, and not in its unit of work. */
+  private noteUse(hash: string, now: number): void {
+    this.database
+      .unit(({ db }) =>
+        db
+          .updateTable('api_keys')
+          .set({ last_used_at: now })
+          .where('hash', '=', hash)
+          .execute(),
+      )
+      // The next look notes it.
+      .catch(() => undefined);
   }
 
   /** Whether there is a key, in the options or in the database. */

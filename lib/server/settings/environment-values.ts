@@ -4,8 +4,12 @@ import { StartError } from './start-error.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws StartError */
-export function parseBoolean(env: Environment, name: string): boolean {
-  const text = env[name] || 'false';
+export function parseBoolean(
+  env: Environment,
+  name: string,
+  byDefault = 'false',
+): boolean {
+  const text = env[name] || byDefault;
   if (text !== 'true' && text !== 'false')
     throw new StartError(`${name} must be true or false, but is "${text}"`);
   return text === 'true';

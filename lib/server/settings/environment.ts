@@ -23,6 +23,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   returnUrls: 'GAUTHIFY_RETURN_URLS',
   frameAncestors: 'GAUTHIFY_FRAME_ANCESTORS',
   keepQrUrl: 'GAUTHIFY_KEEP_QR_URL',
+  audit: 'GAUTHIFY_AUDIT',
   whileLocked: 'GAUTHIFY_WHILE_LOCKED',
   'metrics.port': 'METRICS_PORT',
   'metrics.host': 'METRICS_HOST',
@@ -82,6 +83,7 @@ export function optionsFromEnvironment(
     ),
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
+    audit: parseBoolean(env, 'GAUTHIFY_AUDIT', 'true'),
     smtp: parseSmtp(env),
     metrics: metricsFrom(env),
     // Checked by `settingsOf`.

@@ -26,6 +26,7 @@ import {
 } from './key-provider.interface.js';
 import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
+import { checkIssuer } from './check-issuer.js';
 import { checkUrl } from './check-url.js';
 import { checkSenders, checkSmtp } from './delivery-options.js';
 import {
@@ -136,12 +137,7 @@ export interface GAuthifyServerOptions {
     | { [Name in keyof SecurityOptions]?: SecurityOptions[Name] | undefined }
     | undefined;
 
-  /**
-   * Whether every change and every code that was looked at is written to the audit
-   * log, in the same transaction.
-   *
-   * @default true
-   */
+  /** Whether every change, and every code that was looked at, leaves a row in the audit log. @default true */
   audit?: boolean | undefined;
 
   /** The current time, milliseconds since 1970. For tests. @default `Date.now` */
@@ -224,7 +220,7 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
             '',
           ),
     apiKeys: (options.apiKeys ?? []).map(checkRealmKey),
-    issuer: checkIssuer(options.issuer ?? 'GAuthify'),
+    issuer: checkIssuer(options.issuer ?? 'GAuthify', 'Option issuer'),
     returnUrls: new Map(
       Object.entries(options.returnUrls ?? {}).map(([realm, url]) => [
         realm,
@@ -249,13 +245,4 @@ function checkObject(options: unknown): void {
   throw new StartError(
     `The options of GAuthifyServerModule must be an object, but are ${kindOf(options)}: return one from useFactory, {} for the defaults`,
   );
-}
-
-function checkIssuer(issuer: string): string {
-  // A colon separates issuer and account in the otpauth:// label [Key URI Format].
-  if (!/^[^:\p{Cc}]{1,64}$/u.test(issuer) || issuer.trim() !== issuer)
-    throw new StartError(
-      `Option issuer must be 1 to 64 characters without a colon, a control character or surrounding spaces, but is ${JSON.stringify(issuer)}`,
-    );
-  return issuer;
 }

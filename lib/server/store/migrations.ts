@@ -111,6 +111,26 @@ export const MIGRATIONS: Record<string, Migration> = {
         );
     },
   },
+  '0009_realms': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('realms')
+        .addColumn('name', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('settings', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .execute();
+      const keys = db.schema.alterTable('api_keys');
+      await keys
+        .addColumn('id', 'varchar(16)', (column) =>
+          column.notNull().defaultTo(''),
+        )
+        .execute();
+      await keys.addColumn('name', 'varchar(255)').execute();
+      await keys.addColumn('last_used_at', 'bigint').execute();
+      await keys.addColumn('expires_at', 'bigint').execute();
+      await sql`update api_keys set id = substr(hash, 1, 8)`.execute(db);
+    },
+  },
   '0010_factor_expiry': {
     async up(db: Kysely<unknown>): Promise<void> {
       await db.schema

@@ -127,9 +127,25 @@ export interface SendRow {
   sent_at: number;
 }
 
+/** What a realm sets for itself. */
+export interface RealmRow {
+  name: string;
+  /** JSON of `RealmChanges` */
+  settings: string;
+  created_at: number;
+}
+
 export interface ApiKeyRow {
   /** keyed hash */
   hash: string;
+  /** names the key; reveals nothing of it */
+  id: string;
+  /** what it is called */
+  name: string | null;
+  /** to the minute */
+  last_used_at: number | null;
+  /** when it stops working; null: never */
+  expires_at: number | null;
   realm: string;
   /** keyed hash of key and realm: a row moved to another realm is no key */
   binding: string;
@@ -163,6 +179,7 @@ export interface Schema {
   audit_heads: AuditHeadRow;
   data_keys: DataKeyRow;
   sends: SendRow;
+  realms: RealmRow;
   api_keys: ApiKeyRow;
   idempotency: IdempotencyRow;
   idempotency_scope: IdempotencyScopeRow;

@@ -1,13 +1,13 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { oneTimePass, otpauthUri, toBase32 } from '../factors/otp.js';
-import {
-  SERVER_SETTINGS,
-  type ServerSettings,
-} from '../settings/server.options.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import type { User } from '../factors/factors.service.js';
 import { FactorSecrets } from '../store/factor-secrets.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
 import { Links } from './links.js';
+
+/** What the realm is called in an authenticator app. */
+type Named = Pick<RealmSettings, 'issuer'>;
 
 /** Shows users as the contract describes them. */
 @Injectable()
@@ -15,11 +15,10 @@ export class UserView {
   constructor(
     private readonly secrets: FactorSecrets,
     private readonly links: Links,
-    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
   /** "The user" of the contract: every field, `null` if it has no value. */
-  show(user: User): Record<string, unknown> {
+  show(user: User, settings: Named): Record<string, unknown> {
     const secret = this.secrets.open(user.totp, user);
     return {
       unique_id: user.unique_id,
@@ -28,7 +27,7 @@ export class UserView {
       sms_number: user.sms_number,
       voice_number: user.voice_number,
       meta: metaOf(user),
-      ...this.enrolment(user, user.totp, secret),
+      ...this.enrolment(user, user.totp, settings, secret),
       otp: oneTimePass(this.secrets.open(user.otp, user), user.otp.counter),
       qr_url: this.links.url(user, 'qr', secret),
       ez_url: this.links.url(user, 'ez', secret),
@@ -47,16 +46,12 @@ export class UserView {
   enrolment(
     user: UserRow,
     totp: FactorRow,
+    { issuer }: Named,
     secret = this.secrets.open(totp, user),
   ) {
     return {
       key: toBase32(secret),
-      otpauth_uri: otpauthUri(
-        secret,
-        this.settings.issuer,
-        user.display_name,
-        totp,
-      ),
+      otpauth_uri: otpauthUri(secret, issuer, user.display_name, totp),
     };
   }
 

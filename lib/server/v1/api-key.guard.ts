@@ -10,6 +10,8 @@ import {
   ApiKeysService,
   type KeyIdentity,
 } from '../realms/api-keys.service.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
+import { RealmsService } from '../realms/realms.service.js';
 import { IDEMPOTENCY_SCOPE } from '../store/idempotency-store.js';
 import {
   queryOf,
@@ -23,6 +25,7 @@ import {
 export class ApiKeyGuard implements CanActivate {
   constructor(
     private readonly apiKeys: ApiKeysService,
+    private readonly realms: RealmsService,
     @Inject(IDEMPOTENCY_SCOPE) private readonly scope: string,
   ) {}
 
@@ -33,16 +36,25 @@ export class ApiKeyGuard implements CanActivate {
     // The answers hold secrets and usable codes.
     response.setHeader('Cache-Control', 'no-store');
     const key = apiKeyOf(request);
-    const admit = (found: KeyIdentity | undefined) => {
-      if (!found) throw new ApiKeyError(problemOf(request, key));
-      request.gauthifyRealm = found.realm;
-      request.gauthifyKeyId = found.id;
+    const admit = (settings: RealmSettings) => {
+      request.gauthifySettings = settings;
       // On every answer, so that a client knows the scope before it relies on it.
       response.setHeader('Idempotency-Scope', this.scope);
       return true;
     };
+    const identified = (found: KeyIdentity | undefined) => {
+      if (!found) throw new ApiKeyError(problemOf(request, key));
+      request.gauthifyRealm = found.realm;
+      request.gauthifyKeyId = found.id;
+      const settings = this.realms.settingsOf(found.realm);
+      return settings instanceof Promise
+        ? settings.then(admit)
+        : admit(settings);
+    };
     const found = key === undefined ? undefined : this.apiKeys.identify(key);
-    return found instanceof Promise ? found.then(admit) : admit(found);
+    return found instanceof Promise
+      ? found.then(identified)
+      : identified(found);
   }
 }
 

@@ -4,6 +4,7 @@ import {
   IdempotencyStore,
   type KeyedRequest,
 } from '../store/idempotency-store.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import type { Origin } from '../audit/audit-event.js';
 import { rawRequest, type RawRequest, requestIdOf } from './raw-request.js';
 
@@ -11,6 +12,8 @@ import { rawRequest, type RawRequest, requestIdOf } from './raw-request.js';
 export interface Call {
   /** The realm of the API key. */
   realm: string;
+  /** What applies to the realm. */
+  settings: RealmSettings;
   /** Who makes the call. */
   origin: Origin & { requestId: string };
   /** If the request carries an `Idempotency-Key`. */
@@ -25,6 +28,7 @@ export const CurrentCall = createParamDecorator(
     const key = keyOf(request);
     return {
       realm,
+      settings: request.gauthifySettings!,
       origin: {
         actor: `api:${request.gauthifyKeyId}`,
         source: request.socket.remoteAddress ?? null,

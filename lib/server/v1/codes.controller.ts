@@ -99,7 +99,10 @@ export class CodesController {
           ...(method && { details: { method } }),
         });
         return {
-          ...this.view.show(await this.users.withFactors(unit.db, user)),
+          ...this.view.show(
+            await this.users.withFactors(unit.db, user),
+            call.settings,
+          ),
           method,
         };
       },
@@ -137,7 +140,13 @@ export class CodesController {
     const sent = this.calls.send(call, {
       prepare: async (unit) => {
         const row = await users.lock(unit, call.realm, uniqueId);
-        const prepared = await delivery.prepare(unit, row, channel, address);
+        const prepared = await delivery.prepare(
+          unit,
+          row,
+          call.settings,
+          channel,
+          address,
+        );
         return { prepared, user: await users.withFactors(unit.db, row) };
       },
       eventOf: ({ user }) => ({
@@ -149,7 +158,7 @@ export class CodesController {
       undo: (unit, { prepared }) => delivery.undo(unit, prepared),
       isUnknown: (error) =>
         error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN,
-      answerTo: ({ user }) => this.view.show(user),
+      answerTo: ({ user }) => this.view.show(user, call.settings),
     });
     const { realm } = call;
     return this.inFlight.add(this.observer.send({ channel, realm }, sent));

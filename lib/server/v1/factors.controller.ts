@@ -55,7 +55,7 @@ export class FactorsController {
       const row = await this.users.lock(unit, call.realm, uniqueId);
       const factor = await this.factors.add(unit, row, wanted);
       note(eventOf('factor.add', row, factor));
-      const enrolment = this.view.enrolment(row, factor);
+      const enrolment = this.view.enrolment(row, factor, call.settings);
       return {
         ...this.view.showFactor(factor),
         ...enrolment,

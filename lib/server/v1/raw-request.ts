@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { ParameterError } from '../../contract/errors/parameter.error.js';
+import type { RealmSettings } from '../realms/realm-settings.js';
 import type { ObservedRequest } from '../observability/observed-request.js';
 
 /** Parameters of a request: flat, values as they arrived. */
@@ -11,6 +12,8 @@ export type RawParams = Record<string, unknown>;
 export interface RawRequest extends ObservedRequest {
   /** The parameters in query and body, or why they could not be read. */
   gauthifyParams?: RawParams | ParameterError;
+  /** What applies to the realm. */
+  gauthifySettings?: RealmSettings;
   /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
   /** The `request_id` of its answer. */

@@ -1,23 +1,33 @@
 import { Controller, Get } from '@nestjs/common';
 import { Outbox } from '../delivery/outbox.js';
+import { RealmsService } from '../realms/realms.service.js';
 import { Api } from './api.decorator.js';
 import { type Call, CurrentCall } from './call.decorator.js';
 import { Calls } from './calls.js';
 import { ERROR_CODES } from '../../contract/error-codes.js';
 
-/** Information about the server itself: `errors/` and `outbox/`. */
+/** Information about the server itself: `realm/`, `errors/` and `outbox/`. */
 @Api()
 @Controller('v1')
 export class ServiceController {
   constructor(
     private readonly calls: Calls,
     private readonly outbox: Outbox,
+    private readonly realms: RealmsService,
   ) {}
 
   /** `errors/` of the contract. */
   @Get('errors')
   errors(@CurrentCall() call: Call) {
     return this.calls.answer(call, ERROR_CODES);
+  }
+
+  /** `realm/` of the contract. */
+  @Get('realm')
+  async realm(@CurrentCall() call: Call) {
+    const realm = await this.realms.find(call.realm);
+    const meta = realm?.settings.meta ?? null;
+    return this.calls.answer(call, { name: call.realm, meta });
   }
 
   /**

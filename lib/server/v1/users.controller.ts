@@ -40,7 +40,7 @@ export class UsersController {
     return this.calls.once(call, async (unit, note) => {
       const created = await this.users.create(unit, call.realm, user);
       note(this.named('user.create', created));
-      return this.view.show(created);
+      return this.view.show(created, call.settings);
     });
   }
 
@@ -52,7 +52,7 @@ export class UsersController {
   ) {
     const list = await PagedList.of(
       this.users.list((work) => this.calls.read(work), call.realm, page),
-      (user) => this.view.show(user),
+      (user) => this.view.show(user, call.settings),
     );
     return this.calls.stream(call, list, rawOf(response));
   }
@@ -62,7 +62,7 @@ export class UsersController {
     const user = await this.calls.read((db) =>
       this.users.get(db, call.realm, uniqueId),
     );
-    return this.calls.answer(call, this.view.show(user));
+    return this.calls.answer(call, this.view.show(user, call.settings));
   }
 
   @Put(':uniqueId')
@@ -81,7 +81,7 @@ export class UsersController {
         user: user.id,
         details: { fields },
       });
-      return this.view.show(user);
+      return this.view.show(user, call.settings);
     });
   }
 
@@ -92,7 +92,7 @@ export class UsersController {
       async (unit, note) => {
         const deleted = await this.users.delete(unit, call.realm, id);
         note(this.named('user.delete', deleted));
-        return this.view.show(deleted);
+        return this.view.show(deleted, call.settings);
       },
       // The user as they were before the deletion: none of it is valid any longer.
       (kept) => kept,
@@ -106,7 +106,7 @@ export class UsersController {
     return this.calls.once(call, async (unit, note) => {
       const user = await this.users.unlock(unit, call.realm, id);
       note({ action: 'user.unlock', user: user.id });
-      return this.view.show(user);
+      return this.view.show(user, call.settings);
     });
   }
 

@@ -1,0 +1,38 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import type { Environment } from '../settings/environment-values.js';
+import type { Origin } from '../audit/audit-event.js';
+
+/** What every command has at hand. */
+export interface CommandTools {
+  env: Environment;
+  /** Whether `--json` was given. */
+  readonly isJson: boolean;
+  /** A line of the result, on the standard output. */
+  print(line: string): void;
+  /** The result: the lines for a person, or with `--json` the data. */
+  result(data: unknown, lines: readonly string[]): void;
+  /** How far it is, on the standard error output; nothing with `--json`. */
+  progress(line: string): void;
+  /** On the standard error output. */
+  warn(line: string): void;
+  /** Gives the work the server of this environment, without HTTP, and closes it after. */
+  withServer<Result>(
+    work: (server: INestApplicationContext) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/** What a person can correct: shown as it is, with exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Who acts, in the audit log. */
+export const CLI_ORIGIN: Origin = {
+  actor: 'cli',
+  source: null,
+  requestId: null,
+};
+
+/** ISO 8601, UTC; `never` if there is no time. */
+export const shownTime = (ms: number | null): string =>
+  ms === null ? 'never' : new Date(ms).toISOString();

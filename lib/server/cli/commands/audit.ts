@@ -1,0 +1,112 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { AuditQuery, AuditTrail } from '../../audit/audit-trail.js';
+import type { AuditRow } from '../../store/schema.js';
+import { CLI_ORIGIN, type CommandTools, shownTime } from '../command-tools.js';
+
+/** A row that an operator noted down: where the chain was, and its hash there. */
+interface Expected {
+  realm: string;
+  number: number;
+  hash: string;
+}
+
+/** `audit`: what was done, by whom, and whether anybody changed the record of it. */
+export function auditCommand(tools: CommandTools): Command {
+  const audit = new Command('audit').description(
+    'the audit log: what was done, by whom, when and from where',
+  );
+  audit
+    .command('verify [realm]')
+    .description('check that no row was altered, removed, added or moved')
+    .option(
+      '--expect <realm:number:hash>',
+      'what an earlier verify printed: shows whether the end was cut off since',
+      expected,
+    )
+    .action((realm: string | undefined, options: { expect?: Expected }) =>
+      withTrail(tools, async (trail) => {
+        const { expect } = options;
+        for (const one of await realmsOf(trail, realm)) {
+          const known = expect?.realm === one ? expect : undefined;
+          const found = await trail.verify(one, known);
+          const { first, last, hash, problem } = found;
+          tools.result({ ...found, problem: problem ?? null }, [
+            problem === undefined
+              ? `${one}: rows ${first} to ${last} are as they were written; note down ${one}:${last}:${hash}`
+              : `${one}: ${problem}`,
+          ]);
+          if (problem !== undefined) process.exitCode = 1;
+        }
+      }),
+    );
+  audit
+    .command('export [realm]')
+    .description('print rows as JSON lines, the oldest first')
+    .option('--since <time>', 'from this time on (ISO 8601)', time)
+    .option('--until <time>', 'before this time (ISO 8601)', time)
+    .option('--user <unique-id>', 'of this user, who may have been deleted')
+    .action(
+      (
+        realm: string | undefined,
+        { user: uniqueId, ...times }: AuditQuery & { user?: string },
+      ) =>
+        withTrail(tools, async (trail) => {
+          for (const one of await realmsOf(trail, realm))
+            for await (const row of trail.export(one, { ...times, uniqueId }))
+              tools.print(JSON.stringify(shown(row)));
+        }),
+    );
+  audit
+    .command('prune <realm>')
+    .description('delete old rows; the log says so, and can still be verified')
+    .requiredOption('--before <time>', 'from before this time (ISO 8601)', time)
+    .action((realm: string, { before }: { before: number }) =>
+      withTrail(tools, async (trail) => {
+        const deleted = await trail.prune(realm, before, CLI_ORIGIN);
+        tools.result({ deleted }, [`Deleted ${deleted} rows`]);
+      }),
+    );
+  return audit;
+}
+
+async function withTrail(
+  tools: CommandTools,
+  work: (trail: AuditTrail) => Promise<void>,
+): Promise<void> {
+  await tools.withServer(async (server) => {
+    const { AuditTrail } = await import('../../audit/audit-trail.js');
+    await work(server.get(AuditTrail));
+  });
+}
+
+const realmsOf = async (trail: AuditTrail, realm: string | undefined) =>
+  realm === undefined ? await trail.realms() : [realm];
+
+const shown = (row: AuditRow) => ({
+  realm: row.realm,
+  number: row.number,
+  at: shownTime(row.at),
+  actor: row.actor,
+  source: row.source,
+  request_id: row.request_id,
+  action: row.action,
+  user: row.user_id,
+  details: row.details === null ? null : (JSON.parse(row.details) as unknown),
+  hash: row.hash,
+});
+
+function time(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new InvalidArgumentError('It must be a time such as 2026-01-31.');
+  return ms;
+}
+
+function expected(text: string): Expected {
+  const match = /^([\w.-]{1,64}):(\d{1,15}):(\S+)$/.exec(text);
+  if (!match)
+    throw new InvalidArgumentError(
+      'It must be what verify prints to note down.',
+    );
+  return { realm: match[1]!, number: Number(match[2]), hash: match[3]! };
+}

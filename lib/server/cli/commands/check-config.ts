@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import {
+  optionsFromEnvironment,
+  unknownVariables,
+} from '../../settings/environment.js';
+import type { Database } from '../../store/database.js';
+import type { CommandTools } from '../command-tools.js';
+
+/** `check-config`: everything that a start checks, without serving. */
+export function checkConfigCommand(tools: CommandTools): Command {
+  return new Command('check-config')
+    .description(
+      'read the environment, open the database with its keys, log in at the mail server; say what would be used',
+    )
+    .action(async () => {
+      const warnings = unknownVariables(tools.env);
+      for (const sentence of warnings) tools.warn(sentence);
+      const { host, port, smtp } = optionsFromEnvironment(tools.env);
+      const { database, realms } = await tools.withServer(async (server) => {
+        const { DATABASE } = await import('../../store/database.js');
+        const { ApiKeysService } =
+          await import('../../realms/api-keys.service.js');
+        const { description } = server.get<Database>(DATABASE);
+        return {
+          database: description,
+          realms: await server.get(ApiKeysService).realms(),
+        };
+      });
+      if (smtp) {
+        const { SmtpSender } = await import('../../delivery/smtp-sender.js');
+        await new SmtpSender(smtp).verify();
+      }
+      const email = smtp ? 'SMTP' : 'outbox';
+      tools.result(
+        { listens: `${host}:${port}`, database, realms, email, warnings },
+        [
+          `It would listen on ${host}:${port}`,
+          `Database ${database}`,
+          realms.length > 0
+            ? `API keys of realm ${realms.join(', ')}`
+            : 'No API key: the first start makes one',
+          `E-mail by ${email}; SMS and voice by outbox`,
+        ],
+      );
+    });
+}

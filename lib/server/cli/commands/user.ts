@@ -1,0 +1,111 @@
+import { Command } from 'commander';
+import type { AuditAction } from '../../audit/audit-event.js';
+import type { User } from '../../factors/factors.service.js';
+import type { Database, Unit } from '../../store/database.js';
+import type { UsersService } from '../../users/users.service.js';
+import { type CommandTools, shownTime } from '../command-tools.js';
+import { NotedChanges } from '../noted-changes.js';
+
+/** `user`: what support does for one person. */
+export function userCommand(tools: CommandTools): Command {
+  const user = new Command('user').description(
+    'one user: what support does for a person',
+  );
+  user
+    .command('show <realm> <unique-id>')
+    .description('show a user, without secrets and codes')
+    .action((realm: string, id: string) =>
+      withUsers(tools, async ({ users, database }) => {
+        const found = await database.snapshot((db) => users.get(db, realm, id));
+        const lines = Object.entries(shown(found)).map(
+          ([name, value]) => `${name}: ${value ?? '-'}`,
+        );
+        tools.result(shown(found), lines);
+      }),
+    );
+  user
+    .command('unlock <realm> <unique-id>')
+    .description('forgive wrong codes: the user need not wait')
+    .action((realm: string, id: string) =>
+      withUsers(tools, async ({ users, change }) => {
+        await change(realm, 'user.unlock', (unit) =>
+          users.unlock(unit, realm, id),
+        );
+        tools.result({ unlocked: id }, ['Unlocked']);
+      }),
+    );
+  user
+    .command('reset <realm> <unique-id>')
+    .description(
+      'give a user a new secret: their app stops working, and they enrol again',
+    )
+    .action((realm: string, id: string) =>
+      withUsers(tools, async ({ users, change }) => {
+        await change(realm, 'user.reset', (unit) =>
+          users.update(unit, realm, id, { resetKey: true }),
+        );
+        tools.result({ reset: id }, [
+          'Reset: the user enrols again, with their password',
+        ]);
+      }),
+    );
+  user
+    .command('delete <realm> <unique-id>')
+    .description('delete a user')
+    .requiredOption('--yes', 'confirms it: a user cannot be restored')
+    .action((realm: string, id: string) =>
+      withUsers(tools, async ({ users, change }) => {
+        await change(realm, 'user.delete', (unit) =>
+          users.delete(unit, realm, id),
+        );
+        tools.result({ deleted: id }, ['Deleted']);
+      }),
+    );
+  return user;
+}
+
+async function withUsers(
+  tools: CommandTools,
+  work: (context: {
+    users: UsersService;
+    database: Database;
+    change: (
+      realm: string,
+      action: AuditAction,
+      work: (unit: Unit) => Promise<User>,
+    ) => Promise<User>;
+  }) => Promise<void>,
+): Promise<void> {
+  await tools.withServer(async (server) => {
+    const { UsersService } = await import('../../users/users.service.js');
+    const changes = await NotedChanges.of(server);
+    await work({
+      users: server.get(UsersService),
+      database: changes.database,
+      change: (realm, action, work) =>
+        changes.change(realm, work, ({ id, unique_id }) => ({
+          action,
+          user: id,
+          ...(action === 'user.delete' && {
+            details: { name: changes.audit.nameOf(realm, unique_id) },
+          }),
+        })),
+    });
+  });
+}
+
+const shown = (user: User) => ({
+  unique_id: user.unique_id,
+  display_name: user.display_name,
+  email: user.email,
+  sms_number: user.sms_number,
+  voice_number: user.voice_number,
+  enrolled: user.enrolled === 1,
+  wrong_codes: user.failures,
+  next_attempt_at:
+    user.next_attempt_at > Date.now() ? shownTime(user.next_attempt_at) : null,
+  recovery_codes_left: user.recovery_codes_left,
+  last_used_at:
+    user.totp.last_used_at === null ? null : shownTime(user.totp.last_used_at),
+  created_at: shownTime(user.created_at),
+});

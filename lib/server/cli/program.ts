@@ -1,0 +1,133 @@
+import { Command, CommanderError } from 'commander';
+import type { INestApplicationContext } from '@nestjs/common';
+import { optionsFromEnvironment } from '../settings/environment.js';
+import type { Environment } from '../settings/environment-values.js';
+import type { CommandTools } from './command-tools.js';
+import { auditCommand } from './commands/audit.js';
+import { checkConfigCommand } from './commands/check-config.js';
+import { keyCommand } from './commands/key.js';
+import { quickTestCommand } from './commands/quick-test.js';
+import { realmCommand } from './commands/realm.js';
+import { rotateKeysCommand } from './commands/rotate-keys.js';
+import { serveCommand } from './commands/serve.js';
+import { userCommand } from './commands/user.js';
+import { USAGE } from './usage.js';
+
+/** Exit codes, as `--help` documents them. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+/**
+ * Runs the program.
+ *
+ * @param args without the names of Node and the program
+ * @returns the exit code; `undefined` while the server serves
+ * @throws what a command throws
+ */
+export async function run(
+  args: readonly string[],
+  env: Environment,
+  version: string,
+): Promise<number | undefined> {
+  const program = new Command('gauthify-server')
+    .description('A self-hosted GAuthify v1 server')
+    .usage('[options] [command]')
+    .option('--json', 'print results as JSON')
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .showHelpAfterError('See gauthify-server --help')
+    .configureOutput({
+      outputError: (text, write) =>
+        write(text.replace(/^error: /, 'gauthify-server: ')),
+    })
+    .addHelpText('after', USAGE)
+    .exitOverride();
+  const tools = toolsOf(program, env);
+  let isServing = false;
+  program.addCommand(
+    serveCommand(tools, () => (isServing = true)),
+    { isDefault: true },
+  );
+  for (const command of [
+    realmCommand,
+    keyCommand,
+    userCommand,
+    rotateKeysCommand,
+    auditCommand,
+    checkConfigCommand,
+    quickTestCommand,
+  ])
+    program.addCommand(command(tools));
+  for (const command of withSubcommands(program))
+    command.copyInheritedSettings(program);
+  try {
+    refuseUnknown(program, args);
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Commander has printed what is wrong.
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  return isServing ? undefined : Number(process.exitCode ?? EXIT.ok);
+}
+
+function toolsOf(program: Command, env: Environment): CommandTools {
+  const isJson = () => program.opts<{ json?: true }>().json === true;
+  const write = (stream: NodeJS.WriteStream, line: string) =>
+    stream.write(`${line}\n`);
+  return {
+    env,
+    get isJson() {
+      return isJson();
+    },
+    print: (line) => write(process.stdout, line),
+    result: (data, lines) => {
+      for (const line of isJson() ? [JSON.stringify(data)] : lines)
+        write(process.stdout, line);
+    },
+    progress: (line) => {
+      if (!isJson()) write(process.stderr, line);
+    },
+    warn: (line) => write(process.stderr, `gauthify-server: ${line}`),
+    withServer: (work) => withServer(env, work),
+  };
+}
+
+async function withServer<Result>(
+  env: Environment,
+  work: (server: INestApplicationContext) => Promise<Result>,
+): Promise<Result> {
+  await import('reflect-metadata');
+  const { NestFactory } = await import('@nestjs/core');
+  const { GAuthifyServerModule } = await import('../gauthify-server.module.js');
+  const given = optionsFromEnvironment(env);
+  // What listens and logs belongs to `serve`, which may run on this database already.
+  const {
+    host: _h,
+    port: _p,
+    log: _l,
+    shutdown: _s,
+    metrics: _m,
+    ...options
+  } = given;
+  const server = await NestFactory.createApplicationContext(
+    GAuthifyServerModule.forRoot({ ...options, standalone: true }),
+    { abortOnError: false, logger: false },
+  );
+  try {
+    return await work(server);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Commander would take an unknown command for an argument of the default one. */
+function refuseUnknown(program: Command, [first]: readonly string[]): void {
+  const names = program.commands.map((command) => command.name());
+  const isKnown =
+    !first || first.startsWith('-') || [...names, 'help'].includes(first);
+  if (!isKnown) program.error(`error: there is no command ${first}`);
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}

@@ -1,0 +1,83 @@
+import 'reflect-metadata';
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { GAuthifyServerModule } from '../gauthify-server.module.js';
+import { MetricsListener } from '../observability/metrics-listener.js';
+import { ApiKeysService } from '../realms/api-keys.service.js';
+import type { Environment } from '../settings/environment-values.js';
+import {
+  optionsFromEnvironment,
+  unknownVariables,
+} from '../settings/environment.js';
+import type { GAuthifyServerOptions } from '../settings/server.options.js';
+import { DATABASE, type Database } from '../store/database.js';
+import { keyFileOf } from '../store/key-file.js';
+import { createFastifyAdapter } from '../v1/fastify-adapter.js';
+import { createLogs } from './logs.js';
+import { closeOnSignals } from './shutdown.js';
+
+/**
+ * Starts the server, and says what it uses.
+ *
+ * @returns once it listens
+ */
+export async function serve(env: Environment): Promise<void> {
+  for (const sentence of unknownVariables(env))
+    process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
+  const { host, port, log, shutdown, ...options } = optionsFromEnvironment(env);
+  const { logger, onRequest, print } = await createLogs(log);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    GAuthifyServerModule.forRoot({ ...options, onRequest, standalone: true }),
+    await createFastifyAdapter(),
+    // Logs are held back until the server runs, and dropped if it does not start:
+    // then one sentence says why.
+    { abortOnError: false, bufferLogs: true, autoFlushLogs: false },
+  );
+  await app.listen(port, host);
+  closeOnSignals(app, shutdown);
+  app.useLogger(logger);
+  Logger.flush();
+  // A key that is printed must not end up in a log.
+  const firstKey =
+    log.format === 'json'
+      ? undefined
+      : await app.get(ApiKeysService).createFirst();
+  print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
+  print(
+    `Database ${app.get<Database>(DATABASE).description}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
+  );
+  const { url: metrics } = app.get(MetricsListener);
+  if (metrics !== undefined) print(`Metrics at ${metrics}`);
+  sayWhereKeysAre(options, print);
+  if (firstKey !== undefined)
+    print(`API key of realm "default", shown only this once: ${firstKey}`);
+  else await sayWhichKeysExist(app, options, print);
+}
+
+function sayWhereKeysAre(
+  { encryptionKeys, database }: GAuthifyServerOptions,
+  print: (line: string) => void,
+): void {
+  const keyFile = encryptionKeys?.length ? undefined : keyFileOf(database!);
+  if (keyFile !== undefined)
+    print(
+      `Encryption key in ${keyFile}: back it up, apart from the database: its secrets cannot be read without the key`,
+    );
+}
+
+async function sayWhichKeysExist(
+  app: NestFastifyApplication,
+  options: GAuthifyServerOptions,
+  print: (line: string) => void,
+): Promise<void> {
+  const realms = await app.get(ApiKeysService).storedRealms();
+  if (realms.length > 0)
+    print(
+      `API keys exist for realm ${realms.join(', ')}; a key is shown only once, when it is created. If it is lost, make another one: gauthify-server key create ${realms[0]}`,
+    );
+  else if (!options.apiKeys?.length)
+    new Logger('GAuthifyServer').warn(
+      'There is no API key: run gauthify-server key create default, or set GAUTHIFY_API_KEYS',
+    );
+}

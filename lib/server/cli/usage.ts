@@ -1,0 +1,24 @@
+/** What `--help` says below the commands. */
+export const USAGE = `
+Without a command it serves. Environment variables configure it:
+
+  HOST, PORT                 where it listens (127.0.0.1, 4000)
+  PUBLIC_URL                 where browsers reach it (http://HOST:PORT)
+  DATABASE_URL               sqlite:<file>, sqlite::memory: or postgres://… (sqlite:gauthify.sqlite)
+  GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
+  GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the SQLite file; required with PostgreSQL)
+  GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
+  GAUTHIFY_RETURN_URLS       realm=url, separated by commas (none)
+  GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
+  GAUTHIFY_KEEP_QR_URL       true: qr_url still shows the secret after its first right code (false)
+  GAUTHIFY_WHILE_LOCKED      what check/ answers while a user has to wait: error or false (error)
+  GAUTHIFY_AUDIT             false: no audit log (true)
+  SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
+  METRICS_PORT, METRICS_HOST where Prometheus reads metrics (none, 127.0.0.1)
+  METRICS_REALMS             true: metrics by realm (false)
+  LOG_FORMAT                 text or json (text)
+  LOG_LEVEL                  error, warn, info (a line for each request) or debug (warn)
+  SHUTDOWN_DELAY_SECONDS     how long it accepts requests after SIGTERM, while it is not ready (0)
+  SHUTDOWN_TIMEOUT_SECONDS   how long requests may take after that (10)
+
+Exit codes: 0 it worked, 1 it failed or found a problem, 2 the command line is wrong.`;
