@@ -74,7 +74,7 @@ import { UsersService } from './users/users.service.js';
  *
  * `path` mounts it elsewhere than at the root. A global prefix of the application
  * must exclude its routes, with `path` in front: for the path `gauthify`,
- * `exclude: ['gauthify/v1/{*path}']`.
+ * `exclude: ['gauthify/{*path}']`.
  */
 @Module({
   controllers: [
