@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../sample/running-sample.js';
 
 const PROGRAM = resolve('dist/server/cli/main.js');
@@ -38,7 +38,10 @@ async function untilPrinted(pattern: RegExp): Promise<RegExpExecArray> {
   }
 }
 
-async function start(environment: Record<string, string>): Promise<string> {
+async function start(
+  environment: Record<string, string>,
+  ready = /access point (\S+)\n.*\n.*\n/,
+): Promise<string> {
   printed = '';
   child = spawn(process.execPath, [PROGRAM], {
     cwd: folder,
@@ -51,7 +54,7 @@ async function start(environment: Record<string, string>): Promise<string> {
   });
   for (const stream of [child.stdout!, child.stderr!])
     stream.on('data', (data) => (printed += String(data)));
-  return (await untilPrinted(/access point (\S+)\n.*\n.*\n/))[1]!;
+  return (await untilPrinted(ready))[1]!;
 }
 
 async function post(url: string, params: Record<string, string>): Promise<any> {
@@ -107,4 +110,71 @@ it('logs that the meta of a user is damaged, without what is in it', async () =>
   expect(await response.json()).toMatchObject({ error_code: '500' });
   await untilPrinted(/ERROR .*The meta of a user is not JSON/);
   expect(printed).not.toContain('secret@');
+});
+
+describe('with LOG_FORMAT=json', () => {
+  const STARTED = /access point (http:\S+\/v1\/)".*\n.*Database .*\n/;
+  const lines = (): any[] =>
+    printed
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as unknown);
+
+  it('writes nothing but JSON, a line for each request, and errors under the request_id of their answer', async () => {
+    const url = await start({ LOG_FORMAT: 'json', LOG_LEVEL: 'info' }, STARTED);
+    const { request_id } = await post(`${url}users/`, JANE);
+    await untilPrinted(/"route":"\/v1\/users"/);
+    expect(lines()).toContainEqual({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      msg: 'request',
+      request_id,
+      realm: 'shop',
+      method: 'POST',
+      route: '/v1/users',
+      status: 201,
+      duration_ms: expect.any(Number),
+    });
+    const other = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
+    other.exec('pragma foreign_keys = off; drop table users');
+    other.close();
+    const failed = await post(`${url}users/`, JANE);
+    await untilPrinted(/"status":500/);
+    expect(lines()).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        context: 'GAuthifyServer',
+        request_id: failed.request_id,
+        msg: expect.stringMatching(/no such table/),
+      }),
+    );
+    expect(printed).not.toMatch(/jane|Mapped|Nest application/i);
+  });
+
+  it('writes the lines of the start at every level, and no request below info', async () => {
+    const url = await start(
+      { LOG_FORMAT: 'json', LOG_LEVEL: 'error' },
+      STARTED,
+    );
+    await post(`${url}users/`, JANE);
+    await post(`${url}users/`, JANE);
+    expect(lines().map(({ level }) => level)).toEqual(
+      lines().map(() => 'info'),
+    );
+    expect(printed).not.toContain('/v1/users');
+  });
+
+  it('creates no API key, which would end up in the log', async () => {
+    await start({ LOG_FORMAT: 'json', GAUTHIFY_API_KEYS: '' }, STARTED);
+    await untilPrinted(/"warn".*There is no API key: set GAUTHIFY_API_KEYS/);
+    expect(printed).not.toMatch(/shown only this once|[A-Z2-7]{32}/);
+  });
+});
+
+it('writes a line of text for each request with LOG_LEVEL=info', async () => {
+  const url = await start({ LOG_LEVEL: 'info' });
+  const { request_id } = await post(`${url}users/`, JANE);
+  const [line] = await untilPrinted(/^.*POST \/v1\/users 201.*$/m);
+  expect(line).toContain(`request_id ${request_id} realm shop`);
+  expect(printed).not.toMatch(/Mapped|jane/);
 });

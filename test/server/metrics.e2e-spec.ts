@@ -223,7 +223,9 @@ it('reports each request once, under the request_id of its answer', async () => 
   const { body: missing } = await call(server, 'GET', 'users/nobody/');
   await fetch(new URL('/healthz/live', server.accessPoint).href);
   await call(server, 'GET', 'errors/');
-  while (reports.length < 4) await new Promise(setImmediate);
+  const deadline = Date.now() + 10_000;
+  while (reports.length < 4 && Date.now() < deadline)
+    await new Promise(setImmediate);
   expect(reports.slice(0, 3)).toEqual([
     {
       requestId: body.request_id,

@@ -25,10 +25,10 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const install = (without: string) => installWithout(folder, without);
 
-function run(file: string) {
+function run(file: string, environment: Record<string, string> = {}) {
   const { stdout, stderr, status } = spawnSync(process.execPath, [file], {
     cwd: folder,
-    env: { PATH: process.env.PATH, PORT: '0' },
+    env: { PATH: process.env.PATH, PORT: '0', ...environment },
     encoding: 'utf8',
     // A program that starts in spite of all would run for ever.
     timeout: 20_000,
@@ -56,6 +56,21 @@ it.each([
   );
   expect(status).toBe(1);
 });
+
+it.each([
+  ['prom-client', { METRICS_PORT: '0' }, 'METRICS_PORT'],
+  ['pino', { LOG_FORMAT: 'json' }, 'LOG_FORMAT=json'],
+])(
+  'the program names %s where it is asked for and missing',
+  (name, environment, variable) => {
+    install(name);
+    const { stderr, status } = run(PROGRAM, environment);
+    expect(stderr).toBe(
+      `gauthify-server: ${variable} needs the package ${name}: run npm install ${name}\n`,
+    );
+    expect(status).toBe(1);
+  },
+);
 
 it('the program names @nestjs/core where it is missing, and then no version of Nest', () => {
   install('@nestjs/core');

@@ -60,7 +60,9 @@ beforeEach(() => exporter.reset());
 async function spansUntil(name: string): Promise<ReadableSpan[]> {
   const isThere = () =>
     exporter.getFinishedSpans().some((span) => span.name === name);
-  while (!isThere()) await new Promise(setImmediate);
+  const deadline = Date.now() + 10_000;
+  while (!isThere() && Date.now() < deadline) await new Promise(setImmediate);
+  expect(exporter.getFinishedSpans().map((span) => span.name)).toContain(name);
   return exporter.getFinishedSpans();
 }
 

@@ -25,6 +25,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   keepQrUrl: 'GAUTHIFY_KEEP_QR_URL',
   audit: 'GAUTHIFY_AUDIT',
   whileLocked: 'GAUTHIFY_WHILE_LOCKED',
+  metrics: 'METRICS_PORT',
   'metrics.port': 'METRICS_PORT',
   'metrics.host': 'METRICS_HOST',
   'smtp.url': 'SMTP_URL',
