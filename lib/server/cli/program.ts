@@ -99,6 +99,7 @@ async function withServer<Result>(
   await import('reflect-metadata');
   const { NestFactory } = await import('@nestjs/core');
   const { GAuthifyServerModule } = await import('../gauthify-server.module.js');
+  const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
   const given = optionsFromEnvironment(env);
   // What listens and logs belongs to `serve`, which may run on this database already.
   const {
@@ -109,10 +110,12 @@ async function withServer<Result>(
     metrics: _m,
     ...options
   } = given;
-  const server = await NestFactory.createApplicationContext(
+  const server = await NestFactory.create(
     GAuthifyServerModule.forRoot({ ...options, standalone: true }),
+    await createFastifyAdapter(),
     { abortOnError: false, logger: false },
   );
+  await server.init();
   try {
     return await work(server);
   } finally {

@@ -210,6 +210,8 @@ export class FactorsService {
     db: Queries,
     ids: readonly string[],
   ): Promise<FactorRow[]> {
+    // PostgreSQL refuses an empty list.
+    if (ids.length === 0) return [];
     return await db
       .selectFrom('factors')
       .selectAll()
