@@ -7,6 +7,8 @@ export const ERROR_CODES = {
     '402: the user is locked after too many wrong codes; unlock or reset_key unlocks them',
   too_many_sends:
     '402: too many messages to this user or address; Retry-After says when the next may go',
+  too_many_unused_codes:
+    '402: too many codes sent to numbers like this one were not entered; Retry-After says when the next may go',
   user_not_found: '404: no user with this unique_id',
   factor_not_found: '404: the user has no such factor',
   token_not_found: '404: the token is unknown, used or expired',
@@ -18,6 +20,9 @@ export const ERROR_CODES = {
     '406: the request is not well-formed HTTP, or its headers are too large; the message says which',
   no_address:
     '406: the user has no address of this kind on file, and none was given',
+  country_not_allowed: '406: no SMS or calls go to the country of this number',
+  number_not_supported:
+    '406: the number cannot receive this, or costs extra; give the number of a person',
   idempotency_key_reused:
     '406: the Idempotency-Key was used for another request: give each request a key of its own',
   user_exists: '409: a user with this unique_id exists already',

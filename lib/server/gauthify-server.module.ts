@@ -1,5 +1,4 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Channel } from '../contract/channel.js';
 import { ApiKeyGuard } from './v1/api-key.guard.js';
 import { ApiKeysService } from './realms/api-keys.service.js';
 import { Calls } from './v1/calls.js';
@@ -32,6 +31,8 @@ import {
 import { FactorSecrets } from './store/factor-secrets.js';
 import { openDatabase } from './store/open-database.js';
 import { DeliveryService } from './delivery/delivery.service.js';
+import { createSenders } from './delivery/create-senders.js';
+import { PumpingGuard } from './delivery/pumping-guard.js';
 import { Outbox } from './delivery/outbox.js';
 import { InFlight } from './store/in-flight.js';
 import { MetricsListener } from './observability/metrics-listener.js';
@@ -39,8 +40,7 @@ import { Observer } from './observability/observer.js';
 import { RequestObserver } from './observability/request-observer.js';
 import { Readiness } from './health/readiness.js';
 import { SendAllowance } from './delivery/send-allowance.js';
-import { type Sender, SENDERS } from './settings/sender.interface.js';
-import { SmtpSender } from './delivery/smtp-sender.js';
+import { SENDERS } from './settings/sender.interface.js';
 import {
   type ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
@@ -59,7 +59,6 @@ import { RealmsService } from './realms/realms.service.js';
 import { StoredKeys } from './realms/stored-keys.js';
 import { QrImages } from './pages/qr-images.js';
 import {
-  type GAuthifyServerOptions,
   SERVER_SETTINGS,
   type ServerSettings,
   settingsOf,
@@ -128,15 +127,7 @@ import { UsersService } from './users/users.service.js';
     {
       provide: SENDERS,
       inject: [GAUTHIFY_SERVER_OPTIONS, Outbox],
-      // Without a sender of its own, a channel goes to the outbox.
-      useFactory: (
-        { senders, smtp }: GAuthifyServerOptions,
-        outbox: Outbox,
-      ): Record<Channel, Sender> => ({
-        email: senders?.email ?? (smtp ? new SmtpSender(smtp) : outbox),
-        sms: senders?.sms ?? outbox,
-        voice: senders?.voice ?? outbox,
-      }),
+      useFactory: createSenders,
     },
     DatabaseLifecycle,
     InFlight,
@@ -166,6 +157,7 @@ import { UsersService } from './users/users.service.js';
     RecoveryCodes,
     Tokens,
     SendAllowance,
+    PumpingGuard,
     DeliveryService,
     Outbox,
   ],

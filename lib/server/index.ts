@@ -3,6 +3,11 @@ export type {
   KeyProvider,
   WrappedKey,
 } from './settings/key-provider.interface.js';
+export type {
+  HttpGatewayOptions,
+  TwilioOptions,
+} from './settings/delivery-options.js';
+export { FailOverSender } from './delivery/fail-over-sender.js';
 export type { EncryptionKey } from './settings/encryption-keys.js';
 export type {
   GAuthifyServerOptions,

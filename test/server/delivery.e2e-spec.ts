@@ -261,6 +261,8 @@ describe('a message that may have been delivered', () => {
         text: 'x',
         realm: 'test',
         uniqueId: 'jane',
+        code: '123456',
+        locale: 'en',
       }),
     ).rejects.toMatchObject({
       name: 'DeliveryUnknownError',

@@ -12,6 +12,8 @@ const MESSAGE = {
   text: 'x',
   realm: 'test',
   uniqueId: 'jane',
+  code: '123456',
+  locale: 'en',
 } as const;
 
 const GREETING = '220 slow.example.com ready\r\n';

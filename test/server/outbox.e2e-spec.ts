@@ -9,7 +9,8 @@ const message = (realm: string, text: string) => ({
   text,
   realm,
   uniqueId: 'jane',
-  displayName: 'Jane',
+  code: '123456',
+  locale: 'en',
 });
 
 it('keeps the last 100 messages of each realm, whatever the others send', async () => {

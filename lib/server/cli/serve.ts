@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { describeSenders } from '../delivery/create-senders.js';
 import { GAuthifyServerModule } from '../gauthify-server.module.js';
 import { MetricsListener } from '../observability/metrics-listener.js';
 import { ApiKeysService } from '../realms/api-keys.service.js';
@@ -45,14 +46,34 @@ export async function serve(env: Environment): Promise<void> {
       : await app.get(ApiKeysService).createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
   print(
-    `Database ${app.get<Database>(DATABASE).description}; e-mail by ${options.smtp ? 'SMTP' : 'outbox'}, SMS and voice by outbox (GET /v1/outbox/)`,
+    `Database ${app.get<Database>(DATABASE).description}; ${shownSenders(options)}`,
   );
+  warnOfOutbox(options);
   const { url: metrics } = app.get(MetricsListener);
   if (metrics !== undefined) print(`Metrics at ${metrics}`);
   sayWhereKeysAre(options, print);
   if (firstKey !== undefined)
     print(`API key of realm "default", shown only this once: ${firstKey}`);
   else await sayWhichKeysExist(app, options, print);
+}
+
+/** "e-mail by SMTP, SMS and voice by outbox (GET /v1/outbox/)" */
+export function shownSenders(options: GAuthifyServerOptions): string {
+  const { email, sms, voice } = describeSenders(options);
+  const numbers =
+    sms === voice
+      ? `SMS and voice by ${sms}`
+      : `SMS by ${sms}, voice by ${voice}`;
+  const hasOutbox = [email, sms, voice].includes('outbox');
+  return `e-mail by ${email}, ${numbers}${hasOutbox ? ' (GET /v1/outbox/)' : ''}`;
+}
+
+function warnOfOutbox(options: GAuthifyServerOptions): void {
+  const all = Object.values(describeSenders(options));
+  if (all.every((one) => one === 'outbox'))
+    new Logger('GAuthifyServer').warn(
+      'No message reaches anybody: all go to the outbox. Set SMTP_URL and MAIL_FROM, TWILIO_ACCOUNT_SID or SMS_HTTP_URL',
+    );
 }
 
 function sayWhereKeysAre(

@@ -14,6 +14,13 @@ Without a command it serves. Environment variables configure it:
   GAUTHIFY_WHILE_LOCKED      what check/ answers while a user has to wait: error or false (error)
   GAUTHIFY_AUDIT             false: no audit log (true)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
+  TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM, TWILIO_BASE_URL
+                             SMS and calls by Twilio, or a compatible gateway (the outbox)
+  SMS_HTTP_URL, SMS_HTTP_METHOD, SMS_HTTP_HEADERS, SMS_HTTP_BODY
+                             SMS by an HTTP gateway (the outbox)
+  VOICE_HTTP_URL, VOICE_HTTP_METHOD, VOICE_HTTP_HEADERS, VOICE_HTTP_BODY
+                             calls by an HTTP gateway (the outbox)
+  GAUTHIFY_SMS_COUNTRIES     countries that SMS and calls may go to: DE,AT (all)
   METRICS_PORT, METRICS_HOST where Prometheus reads metrics (none, 127.0.0.1)
   METRICS_REALMS             true: metrics by realm (false)
   LOG_FORMAT                 text or json (text)

@@ -11,7 +11,9 @@ import {
 } from '../settings/server.options.js';
 import { Observer } from '../observability/observer.js';
 import type { Channel } from '../../contract/channel.js';
-import { messageText } from './message-text.js';
+import { domainOf, messageText } from './message-text.js';
+import { placeOf } from './number-policy.js';
+import { PumpingGuard } from './pumping-guard.js';
 import { type Allowed, SendAllowance } from './send-allowance.js';
 import {
   DeliveryUnknownError,
@@ -35,6 +37,8 @@ export interface PreparedMessage {
   message: Message;
   issued: IssuedCode;
   allowed: Allowed;
+  /** What the message counts against by its number; null for e-mail. */
+  counted: string | null;
 }
 
 /** Sends codes to users: prepared in one unit of work, handed over, and undone in another one if that failed. */
@@ -46,6 +50,7 @@ export class DeliveryService {
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
     @Inject(SENDERS) private readonly senders: Record<Channel, Sender>,
     private readonly allowance: SendAllowance,
+    private readonly pumping: PumpingGuard,
     private readonly sentCodes: SentCodes,
     private readonly observer: Observer,
   ) {}
@@ -55,13 +60,13 @@ export class DeliveryService {
    *
    * @param user locked in the same unit
    * @param address the destination; if there is none, the user's own
-   * @throws ParameterError if there is no destination
+   * @throws ParameterError if there is no destination, or no code may go to it
    * @throws RateLimitError if a send limit is reached
    */
   async prepare(
     unit: Unit,
     user: UserRow,
-    { issuer }: RealmSettings,
+    settings: RealmSettings,
     channel: Channel,
     address: string | null | undefined,
   ): Promise<PreparedMessage> {
@@ -72,17 +77,38 @@ export class DeliveryService {
         `${column} is missing, and the user has none on file`,
         { errorCode: 'no_address' },
       );
+    const counted = await this.count(unit, user.realm, settings, channel, to);
     const allowed = await this.allowance.take(unit, user, channel, to);
-    const issued = await this.sentCodes.issue(unit, user, channel);
-    const { security } = this.settings;
+    const issued = await this.sentCodes.issue(unit, user, channel, counted);
+    const { security, publicUrl } = this.settings;
+    const { code } = issued;
     const message = {
       channel,
       to,
-      ...messageText(channel, issuer, issued.code, security.sentCodeTtlSeconds),
+      code,
+      ...messageText(channel, settings, {
+        code,
+        ttlSeconds: security.sentCodeTtlSeconds,
+        meta: user.meta,
+        domain: domainOf(settings.returnUrl, publicUrl),
+      }),
       realm: user.realm,
       uniqueId: user.unique_id,
     };
-    return { user, message, issued, allowed };
+    return { user, message, issued, allowed, counted };
+  }
+
+  /** Counts an SMS or a call where its number is. @returns what {@link PumpingGuard.take} does */
+  private async count(
+    unit: Unit,
+    realm: string,
+    { countries }: RealmSettings,
+    channel: Channel,
+    to: string,
+  ): Promise<string | null> {
+    if (channel === 'email') return null;
+    const place = placeOf(channel, to, countries);
+    return await this.pumping.take(unit, realm, channel, place);
   }
 
   /**
@@ -117,9 +143,10 @@ export class DeliveryService {
   /** Undoes a message that was surely not delivered: it does not count, except for the spacing, and the last code is valid again. */
   async undo(
     unit: Unit,
-    { user, message, issued, allowed }: PreparedMessage,
+    { user, message, issued, allowed, counted }: PreparedMessage,
   ): Promise<void> {
     await this.sentCodes.withdraw(unit, user.id, message.channel, issued);
     await this.allowance.giveBack(unit, allowed);
+    if (counted !== null) await this.pumping.giveBack(unit, counted);
   }
 }

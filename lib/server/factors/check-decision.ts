@@ -197,6 +197,12 @@ export class CheckDecision {
     found.forEach(({ attempt, match }, i) => {
       if (deleted[i]) attempt.method = match.channel;
     });
+    await queries.countEntered(
+      found
+        .filter((_, i) => deleted[i])
+        .flatMap(({ match }) => match.counted?.split('\n') ?? [])
+        .sort(),
+    );
   }
 
   /** Stores what the codes did to the standing of their users. */

@@ -14,6 +14,8 @@ export interface LiveSentCode {
   user_id: string;
   channel: Channel;
   code_hash: string;
+  /** what its message was counted in, a line each */
+  counted: string | null;
 }
 
 /** Which factors of a user may have made a code. */
@@ -81,6 +83,8 @@ export interface CheckQueries {
   deleteFactors(ids: readonly string[]): Promise<boolean[]>;
   /** @returns for each sent code, whether it was there */
   deleteSentCodes(codes: readonly LiveSentCode[]): Promise<boolean[]>;
+  /** Counts that codes of messages were entered. @param subjects one for each code, in one order for all units */
+  countEntered(subjects: readonly string[]): Promise<void>;
   /** Stores the standing of locked users, and whether they are enrolled. */
   saveUsers(users: readonly LockedRow[]): Promise<void>;
   /**

@@ -31,7 +31,7 @@ const FACTORS = `
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
   where user_id = any($1::text[]) and expires_at > $2::bigint and tries < $3::integer
-  returning user_id, channel, code_hash`;
+  returning user_id, channel, code_hash, counted`;
 
 const MOVE_COUNTERS = `
   update factors set
@@ -57,6 +57,9 @@ const DELETE_SENT_CODES = `
     and sent_codes.channel = used.channel
     and sent_codes.code_hash = used.code_hash
   returning used.position`;
+
+const COUNT_ENTERED =
+  'update message_counts set entered = entered + 1 where subject = $1';
 
 const SAVE_USERS = `
   update users set
@@ -156,6 +159,12 @@ export class PostgresCheckQueries implements CheckQueries {
         codes.map(({ code_hash }) => code_hash),
       ]),
     );
+  }
+
+  /** One by one: the order is that of the locks. */
+  async countEntered(subjects: readonly string[]) {
+    for (const subject of subjects)
+      await this.unit.run(COUNT_ENTERED, [subject]);
   }
 
   async saveUsers(users: readonly LockedRow[]) {

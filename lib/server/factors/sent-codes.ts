@@ -34,12 +34,14 @@ export class SentCodes {
    * Makes a code, which replaces the channel's last one until {@link withdraw} is
    * called. The user's failures stay.
    *
+   * @param counted stored with it: what its message is counted in
    * @param user the row that the destination was read from, in the same unit
    */
   async issue(
     { db }: Unit,
     user: UserRow,
     channel: Channel,
+    counted: string | null,
   ): Promise<IssuedCode> {
     const code = randomDigits(CODE_DIGITS);
     const hash = this.keyring.hash(sentCodeSubject(user, channel, code));
@@ -47,6 +49,7 @@ export class SentCodes {
       code_hash: hash,
       expires_at: this.now() + this.settings.security.sentCodeTtlSeconds * 1000,
       tries: 0,
+      counted,
     };
     const last = await db
       .selectFrom('sent_codes')

@@ -23,7 +23,7 @@ const FACTORS = `
 const TRY_SENT_CODES = `
   update sent_codes set tries = tries + 1
   where user_id = ? and expires_at > ? and tries < ?
-  returning user_id, channel, code_hash`;
+  returning user_id, channel, code_hash, counted`;
 
 const MOVE_COUNTER = `
   update factors set counter = ?, state = 'active', last_used_at = ?, expires_at = null
@@ -33,6 +33,9 @@ const DELETE_FACTOR = 'delete from factors where id = ?';
 
 const DELETE_SENT_CODE =
   'delete from sent_codes where user_id = ? and channel = ? and code_hash = ?';
+
+const COUNT_ENTERED =
+  'update message_counts set entered = entered + 1 where subject = ?';
 
 const SAVE_USER = `
   update users set
@@ -94,6 +97,10 @@ export class SqliteCheckQueries implements CheckQueries {
       codes,
       ({ user_id, channel, code_hash }) => [user_id, channel, code_hash],
     );
+  }
+
+  async countEntered(subjects: readonly string[]) {
+    await this.changed(COUNT_ENTERED, subjects, (subject) => [subject]);
   }
 
   async saveUsers(users: readonly LockedRow[]) {

@@ -25,7 +25,10 @@ const OF_FACTOR = [...OF_USER, 'factor_not_found'] as const;
 const OF_SEND = [
   ...OF_USER,
   'no_address',
+  'country_not_allowed',
+  'number_not_supported',
   'too_many_sends',
+  'too_many_unused_codes',
   'delivery_failed',
   'delivery_unknown',
 ] as const;

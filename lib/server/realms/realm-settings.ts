@@ -1,5 +1,6 @@
 import type { MessageTexts } from '../settings/message-texts.js';
 import { checkMessageTexts } from '../settings/message-texts.js';
+import { checkCountry } from '../settings/check-country.js';
 import { checkIssuer } from '../settings/check-issuer.js';
 import { checkUrl } from '../settings/check-url.js';
 import { isObject, shown } from '../settings/option-type.js';
@@ -39,12 +40,7 @@ const CHECKS: {
   frameAncestors: (value, name) =>
     listOf(value, name).map((origin) => checkUrl(origin, name).origin),
   countries: (value, name) =>
-    listOf(value, name).map((country) => {
-      if (/^[A-Z]{2}$/.test(country)) return country;
-      throw new StartError(
-        `${name} must be two capital letters each (ISO 3166-1), such as DE, but one is ${shown(country)}`,
-      );
-    }),
+    listOf(value, name).map((country) => checkCountry(country, name)),
   texts: checkMessageTexts,
   meta: (value, name) => {
     if (isObject(value) && JSON.stringify(value).length <= 8192) return value;

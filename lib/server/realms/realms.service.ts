@@ -139,12 +139,12 @@ export class RealmsService {
 
   private async read(realm: string): Promise<RealmSettings> {
     const own = (await this.find(realm))?.settings ?? {};
-    const { issuer, returnUrls, frameAncestors } = this.settings;
+    const { issuer, returnUrls, frameAncestors, smsCountries } = this.settings;
     const settings: RealmSettings = {
       issuer: own.issuer ?? issuer,
       returnUrl: own.returnUrl ?? returnUrls.get(realm),
       frameAncestors: own.frameAncestors ?? frameAncestors,
-      countries: own.countries ?? undefined,
+      countries: own.countries ?? smsCountries,
       texts: own.texts ?? {},
     };
     const [oldest] = this.cache.keys();

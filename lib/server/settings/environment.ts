@@ -1,4 +1,5 @@
 import { nearest } from '../../contract/known-options.js';
+import { DELIVERY_VARIABLES, deliveryFrom } from './delivery-environment.js';
 import { parseEncryptionKeys } from './encryption-keys.js';
 import { type Environment, parseBoolean } from './environment-values.js';
 import {
@@ -28,8 +29,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   metrics: 'METRICS_PORT',
   'metrics.port': 'METRICS_PORT',
   'metrics.host': 'METRICS_HOST',
-  'smtp.url': 'SMTP_URL',
-  'smtp.from': 'MAIL_FROM',
+  ...DELIVERY_VARIABLES,
 };
 
 /** The message of a {@link StartError}, with the variable in place of the option that it sets. */
@@ -85,7 +85,7 @@ export function optionsFromEnvironment(
     frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     audit: parseBoolean(env, 'GAUTHIFY_AUDIT', 'true'),
-    smtp: parseSmtp(env),
+    ...deliveryFrom(env),
     metrics: metricsFrom(env),
     // Checked by `settingsOf`.
     whileLocked: (env.GAUTHIFY_WHILE_LOCKED || 'error') as WhileLocked,
@@ -122,15 +122,4 @@ function pairs(
       );
     return [entry.slice(0, at), entry.slice(at + 1)];
   });
-}
-
-function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
-  const { SMTP_URL: url, MAIL_FROM: from } = env;
-  if (!url && !from) return undefined;
-  if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
-  if (!from)
-    throw new StartError(
-      'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
-    );
-  return { url, from };
 }

@@ -32,6 +32,12 @@ export interface SecurityOptions {
   sendWindowSeconds: number;
   /** Messages to a user in 24 hours, all channels together. @default 50 */
   sendsPerDay: number;
+  /** SMS or calls of a realm to a block of 10,000 numbers in 24 hours whose codes are not entered. @default 20 */
+  unusedCodesPerBlock: number;
+  /** The same to a country. @default 1000 */
+  unusedCodesPerCountry: number;
+  /** Per cent of codes: where at least so many are entered, the two limits before do not apply. @default 30 */
+  minEnteredShare: number;
   /** How long an additional authenticator app may wait for its first right code, seconds. @default 86400 */
   pendingFactorTtlSeconds: number;
   /** Life of a token `gat…`, seconds. @default 300 */
@@ -58,6 +64,9 @@ export const SECURITY_DEFAULTS: Readonly<SecurityOptions> = Object.freeze({
   sendsPerWindow: 5,
   sendWindowSeconds: 600,
   sendsPerDay: 50,
+  unusedCodesPerBlock: 20,
+  unusedCodesPerCountry: 1000,
+  minEnteredShare: 30,
   pendingFactorTtlSeconds: 86_400,
   tokenTtlSeconds: 300,
   idempotencyTtlSeconds: 600,

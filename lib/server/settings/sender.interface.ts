@@ -6,8 +6,12 @@ export interface Message {
   /** E-mail address, or E.164 number. */
   to: string;
   subject: string;
-  /** The text that the user reads or hears; contains the code. */
+  /** The text that the user reads or hears; contains the code. A voice text has it twice, digit by digit. */
   text: string;
+  /** The code alone, for senders that write their own text. */
+  code: string;
+  /** Language of the text, ISO 639: `de`. */
+  locale: string;
   /** Realm of the user. */
   realm: string;
   /** The user's `unique_id`. */

@@ -28,7 +28,15 @@ import type { Sender } from './sender.interface.js';
 import { checkDatabaseUrl, isPostgres } from './database-url.js';
 import { checkIssuer } from './check-issuer.js';
 import { checkUrl } from './check-url.js';
-import { checkSenders, checkSmtp } from './delivery-options.js';
+import { checkCountry } from './check-country.js';
+import {
+  checkHttpGateway,
+  checkSenders,
+  checkSmtp,
+  checkTwilio,
+  type HttpGatewayOptions,
+  type TwilioOptions,
+} from './delivery-options.js';
 import {
   checkMetrics,
   type MetricsOptions,
@@ -108,6 +116,18 @@ export interface GAuthifyServerOptions {
   /** Mail server (`smtp://…`, `smtps://…`) and sender address. @default e-mail goes to the outbox */
   smtp?: { url: string; from: string } | undefined;
 
+  /** SMS and calls by Twilio. @default both go to the outbox */
+  twilio?: TwilioOptions | undefined;
+
+  /** SMS by an HTTP gateway; with `twilio`, where that certainly did not send. @default none */
+  smsHttp?: HttpGatewayOptions | undefined;
+
+  /** Calls by an HTTP gateway, likewise. @default none */
+  voiceHttp?: HttpGatewayOptions | undefined;
+
+  /** Countries that SMS and calls may go to, ISO 3166-1 alpha-2; a realm may have its own. @default all */
+  smsCountries?: string[] | undefined;
+
   /** Custom delivery, by channel. @default SMTP for e-mail if `smtp` is set, otherwise the outbox */
   senders?: { [Name in Channel]?: Sender | undefined } | undefined;
 
@@ -153,6 +173,7 @@ export interface ServerSettings {
   readonly issuer: string;
   readonly returnUrls: ReadonlyMap<string, string>;
   readonly frameAncestors: readonly string[];
+  readonly smsCountries: readonly string[] | undefined;
   readonly whileLocked: WhileLocked;
   readonly keepQrUrl: boolean;
   readonly audit: boolean;
@@ -178,6 +199,10 @@ const TYPES: Record<keyof GAuthifyServerOptions, OptionType> = {
   keepQrUrl: oneOf(false, true),
   audit: oneOf(false, true),
   smtp: objectLike('{ url, from }', true),
+  twilio: objectLike('{ accountSid, authToken, from }', true),
+  smsHttp: objectLike('{ url, method, headers, body }', true),
+  voiceHttp: objectLike('{ url, method, headers, body }', true),
+  smsCountries: arrayOf('countries such as DE'),
   senders: objectLike('with a sender for each channel'),
   whileLocked: oneOf('error', 'false'),
   metrics: objectLike('such as { port: 9464 }'),
@@ -210,6 +235,9 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
   else if (isPostgres(database) && !options.keyProvider)
     throw encryptionKeysMissing();
   if (options.smtp) checkSmtp(options.smtp);
+  if (options.twilio) checkTwilio(options.twilio);
+  if (options.smsHttp) checkHttpGateway(options.smsHttp, 'smsHttp');
+  if (options.voiceHttp) checkHttpGateway(options.voiceHttp, 'voiceHttp');
   return Object.freeze({
     database,
     publicUrl:
@@ -229,6 +257,9 @@ export function settingsOf(options: GAuthifyServerOptions): ServerSettings {
     ),
     frameAncestors: (options.frameAncestors ?? []).map(
       (origin) => checkUrl(origin, 'Option frameAncestors').origin,
+    ),
+    smsCountries: options.smsCountries?.map((country) =>
+      checkCountry(country, 'Option smsCountries'),
     ),
     whileLocked: options.whileLocked ?? 'error',
     keepQrUrl: options.keepQrUrl ?? false,

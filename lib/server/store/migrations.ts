@@ -111,6 +111,26 @@ export const MIGRATIONS: Record<string, Migration> = {
         );
     },
   },
+  '0008_message_counts': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('message_counts')
+        .addColumn('subject', 'varchar(128)', (column) => column.primaryKey())
+        .addColumn('since', 'bigint', (column) => column.notNull())
+        .addColumn('sent', 'integer', (column) => column.notNull())
+        .addColumn('entered', 'integer', (column) => column.notNull())
+        .execute();
+      await db.schema
+        .createIndex('message_counts_since')
+        .on('message_counts')
+        .column('since')
+        .execute();
+      await db.schema
+        .alterTable('sent_codes')
+        .addColumn('counted', 'text')
+        .execute();
+    },
+  },
   '0009_realms': {
     async up(db: Kysely<unknown>): Promise<void> {
       await db.schema

@@ -59,6 +59,18 @@ export interface SentCodeRow {
   expires_at: number;
   /** attempts to enter this code */
   tries: number;
+  /** rows of `message_counts` that the message counts in, a line each; null for e-mail */
+  counted: string | null;
+}
+
+/** SMS or calls to a block of numbers, or to a country. */
+export interface MessageCountRow {
+  subject: string;
+  /** when the first of them was sent */
+  since: number;
+  sent: number;
+  /** how many of their codes were entered */
+  entered: number;
 }
 
 export interface TokenRow {
@@ -178,6 +190,7 @@ export interface Schema {
   audit: AuditRow;
   audit_heads: AuditHeadRow;
   data_keys: DataKeyRow;
+  message_counts: MessageCountRow;
   sends: SendRow;
   realms: RealmRow;
   api_keys: ApiKeyRow;

@@ -15,7 +15,8 @@ export function checkConfigCommand(tools: CommandTools): Command {
     .action(async () => {
       const warnings = unknownVariables(tools.env);
       for (const sentence of warnings) tools.warn(sentence);
-      const { host, port, smtp } = optionsFromEnvironment(tools.env);
+      const { host, port, ...options } = optionsFromEnvironment(tools.env);
+      const { smtp } = options;
       const { database, realms } = await tools.withServer(async (server) => {
         const { DATABASE } = await import('../../store/database.js');
         const { ApiKeysService } =
@@ -30,16 +31,18 @@ export function checkConfigCommand(tools: CommandTools): Command {
         const { SmtpSender } = await import('../../delivery/smtp-sender.js');
         await new SmtpSender(smtp).verify();
       }
-      const email = smtp ? 'SMTP' : 'outbox';
+      const { describeSenders } =
+        await import('../../delivery/create-senders.js');
+      const senders = describeSenders(options);
       tools.result(
-        { listens: `${host}:${port}`, database, realms, email, warnings },
+        { listens: `${host}:${port}`, database, realms, senders, warnings },
         [
           `It would listen on ${host}:${port}`,
           `Database ${database}`,
           realms.length > 0
             ? `API keys of realm ${realms.join(', ')}`
             : 'No API key: the first start makes one',
-          `E-mail by ${email}; SMS and voice by outbox`,
+          `E-mail by ${senders.email}, SMS by ${senders.sms}, voice by ${senders.voice}`,
         ],
       );
     });

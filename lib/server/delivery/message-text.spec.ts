@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import { BUILT_IN_TEXTS } from './built-in-texts.js';
+import { domainOf, messageText } from './message-text.js';
+
+const realm = { issuer: 'Shop', texts: {} };
+const parts = {
+  code: '012345',
+  ttlSeconds: 300,
+  meta: null,
+  domain: undefined,
+};
+const inLanguage = (locale: string) => ({
+  ...parts,
+  meta: JSON.stringify({ locale }),
+});
+
+describe('the text of a message', () => {
+  it.each([
+    ['de', 'de', '5 Minuten'],
+    ['de-AT', 'de', '5 Minuten'],
+    ['es_MX', 'es', '5 minutos'],
+    ['fr', 'fr', '5 minutes'],
+    ['AR', 'ar', '5 دقائق'],
+    ['en-GB', 'en', '5 minutes'],
+    ['ja', 'en', '5 minutes'],
+    ['', 'en', '5 minutes'],
+  ])('for meta.locale %j is %s', (locale, expected, minutes) => {
+    for (const channel of ['email', 'sms'] as const) {
+      const message = messageText(channel, realm, inLanguage(locale));
+      expect(message.locale).toBe(expected);
+      expect(message.text).toContain('012345');
+      expect(message.text).toContain('Shop');
+      expect(message.text).toContain(minutes);
+      expect(message.text).not.toMatch(/[{}]/);
+    }
+  });
+
+  it.each([
+    [60, 'دقيقة'],
+    [300, '5 دقائق'],
+    [660, '11 دقيقة'],
+  ])('in Arabic, for %i s, has the plural %s', (ttlSeconds, minutes) => {
+    const { text } = messageText('sms', realm, {
+      ...inLanguage('ar'),
+      ttlSeconds,
+    });
+    expect(text).toContain(minutes);
+  });
+
+  it.each(['{"locale":7}', '{"locale":"de', '[]', 'null'])(
+    'is English where meta is %s',
+    (meta) => {
+      expect(messageText('sms', realm, { ...parts, meta }).locale).toBe('en');
+    },
+  );
+
+  it('speaks the digits one by one, and all of it twice', () => {
+    const { text } = messageText('voice', realm, inLanguage('de'));
+    expect(text).toBe(
+      'Ihr Bestätigungscode für Shop lautet 0, 1, 2, 3, 4, 5. Ihr Bestätigungscode für Shop lautet 0, 1, 2, 3, 4, 5.',
+    );
+  });
+
+  it('ends an SMS with the line that binds the code to the site', () => {
+    const domain = 'shop.example.com';
+    const { text } = messageText('sms', realm, { ...parts, domain });
+    expect(text.split('\n').at(-1)).toBe('@shop.example.com #012345');
+    expect(
+      messageText('email', realm, { ...parts, domain }).text,
+    ).not.toContain('@');
+  });
+
+  it('is the realm’s own where it has one, and otherwise the built-in one', () => {
+    const texts = {
+      de: { smsText: 'Code {code} für {issuer}' },
+      nl: { smsText: 'Code {code}' },
+    };
+    const own = { ...realm, texts };
+    expect(messageText('sms', own, inLanguage('de')).text).toBe(
+      'Code 012345 für Shop',
+    );
+    expect(messageText('email', own, inLanguage('de')).text).toContain(
+      'Bestätigungscode',
+    );
+    expect(messageText('sms', own, inLanguage('nl'))).toMatchObject({
+      text: 'Code 012345',
+      locale: 'nl',
+    });
+  });
+
+  it('has everything in every language', () => {
+    for (const texts of Object.values(BUILT_IN_TEXTS))
+      for (const [name, text] of Object.entries(texts)) {
+        expect(text).toContain('{issuer}');
+        if (name !== 'emailSubject') expect(text).toContain('{code}');
+      }
+  });
+});
+
+it.each([
+  [['https://shop.example.com/back', 'https://x.example'], 'shop.example.com'],
+  [[undefined, 'https://auth.example.com:8443'], 'auth.example.com'],
+  [['http://127.0.0.1:4000', undefined], undefined],
+  [['http://localhost:4000', 'http://[::1]'], undefined],
+])('%j: the domain is %s', (urls, domain) => {
+  expect(domainOf(...urls)).toBe(domain);
+});

@@ -1,0 +1,111 @@
+import type { HttpGatewayOptions } from './delivery-options.js';
+import type { Environment } from './environment-values.js';
+import type { GAuthifyServerOptions } from './server.options.js';
+import { StartError } from './start-error.js';
+
+/** The variables of delivery, by the option that they set. */
+export const DELIVERY_VARIABLES: Readonly<Record<string, string>> = {
+  'smtp.url': 'SMTP_URL',
+  'smtp.from': 'MAIL_FROM',
+  'twilio.accountSid': 'TWILIO_ACCOUNT_SID',
+  'twilio.authToken': 'TWILIO_AUTH_TOKEN',
+  'twilio.from': 'TWILIO_FROM',
+  'twilio.baseUrl': 'TWILIO_BASE_URL',
+  ...gatewayVariables('smsHttp', 'SMS_HTTP'),
+  ...gatewayVariables('voiceHttp', 'VOICE_HTTP'),
+  smsCountries: 'GAUTHIFY_SMS_COUNTRIES',
+};
+
+/** How messages are sent. @throws StartError naming the first wrong variable */
+export function deliveryFrom(
+  env: Environment,
+): Pick<
+  GAuthifyServerOptions,
+  'smtp' | 'twilio' | 'smsHttp' | 'voiceHttp' | 'smsCountries'
+> {
+  return {
+    smtp: parseSmtp(env),
+    twilio: parseTwilio(env),
+    smsHttp: parseGateway(env, 'SMS_HTTP'),
+    voiceHttp: parseGateway(env, 'VOICE_HTTP'),
+    smsCountries: env.GAUTHIFY_SMS_COUNTRIES?.split(',')
+      .map((country) => country.trim())
+      .filter(Boolean),
+  };
+}
+
+function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
+  const { SMTP_URL: url, MAIL_FROM: from } = env;
+  if (!url && !from) return undefined;
+  if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
+  if (!from)
+    throw new StartError(
+      'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
+    );
+  return { url, from };
+}
+
+function parseTwilio(env: Environment): GAuthifyServerOptions['twilio'] {
+  const needed = ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM'];
+  const given = needed.filter((name) => env[name]);
+  if (given.length === 0) return undefined;
+  const missing = needed.find((name) => !env[name]);
+  if (missing)
+    throw new StartError(`${given[0]} is set: set ${missing} as well`);
+  const [accountSid, authToken, from] = needed.map((name) => env[name]!);
+  return {
+    accountSid: accountSid!,
+    authToken: authToken!,
+    from: from!,
+    baseUrl: env.TWILIO_BASE_URL || undefined,
+  };
+}
+
+function parseGateway(
+  env: Environment,
+  prefix: string,
+): HttpGatewayOptions | undefined {
+  const of = (name: string) => env[`${prefix}_${name}`] || undefined;
+  const url = of('URL');
+  if (!url) {
+    const set = ['METHOD', 'HEADERS', 'BODY'].find(of);
+    if (set)
+      throw new StartError(
+        `${prefix}_${set} is set: set ${prefix}_URL as well`,
+      );
+    return undefined;
+  }
+  return {
+    url,
+    method: of('METHOD') as HttpGatewayOptions['method'],
+    headers: parseHeaders(of('HEADERS'), `${prefix}_HEADERS`),
+    body: of('BODY'),
+  };
+}
+
+function parseHeaders(
+  text: string | undefined,
+  name: string,
+): Record<string, string> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    // The value may hold a key.
+    throw new StartError(
+      `${name} must be a JSON object, such as {"content-type":"application/json"}`,
+    );
+  }
+}
+
+function gatewayVariables(
+  option: string,
+  prefix: string,
+): Record<string, string> {
+  return Object.fromEntries(
+    ['url', 'method', 'headers', 'body'].map((name) => [
+      `${option}.${name}`,
+      `${prefix}_${name.toUpperCase()}`,
+    ]),
+  );
+}

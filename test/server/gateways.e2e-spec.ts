@@ -1,0 +1,226 @@
+/** SMS and calls by Twilio and by HTTP gateways, which are real servers here. */
+import 'reflect-metadata';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, createServer as createTcp } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { GAuthifyServerOptions } from 'nestjs-gauthify/server';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { call, check, createUser } from '../helpers/api.js';
+
+interface Seen {
+  method: string;
+  url: string;
+  headers: Record<string, unknown>;
+  body: string;
+}
+
+/** A gateway that answers with this status, and notes what it was asked. */
+class Gateway {
+  readonly seen: Seen[] = [];
+  status = 201;
+  body = '{"sid":"SM1"}';
+  private readonly server: Server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (data) => (body += String(data)));
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      this.seen.push({ method, url, headers, body });
+      if (this.status === 0) {
+        request.socket.destroy();
+        return;
+      }
+      response.writeHead(this.status, {
+        'content-type': 'application/json',
+        location: 'http://127.0.0.1:1/',
+      });
+      response.end(this.body);
+    });
+  });
+
+  async open(): Promise<string> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+const TWILIO = {
+  accountSid: `AC${'0'.repeat(32)}`,
+  authToken: 'a-token',
+  from: '+15005550006',
+};
+const JANE = { sms_number: '+4915112345678', voice_number: '+4915112345678' };
+/** On which nothing listens. */
+async function closedUrl(): Promise<string> {
+  const server = createTcp().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
+}
+
+let gateway: Gateway;
+let url: string;
+let server: GAuthifyTestServer | undefined;
+beforeEach(async () => {
+  gateway = new Gateway();
+  url = await gateway.open();
+});
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+  await gateway.close();
+});
+const start = async (options: Partial<GAuthifyServerOptions>) =>
+  (server = await GAuthifyTestServer.start(options));
+const send = async (channel: string, user: any) => {
+  const { unique_id } = user;
+  const { status, body } = await call(server!, 'POST', `${channel}/`, {
+    unique_id,
+  });
+  return [status, body.error_code];
+};
+
+describe('Twilio', () => {
+  it('gets an SMS, whose code is right', async () => {
+    await start({ twilio: { ...TWILIO, baseUrl: url } });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([200, undefined]);
+    const [request] = gateway.seen;
+    expect(request).toMatchObject({
+      method: 'POST',
+      url: `/2010-04-01/Accounts/${TWILIO.accountSid}/Messages.json`,
+    });
+    const auth = `${TWILIO.accountSid}:${TWILIO.authToken}`;
+    expect(request!.headers['authorization']).toBe(`Basic ${btoa(auth)}`);
+    const params = new URLSearchParams(request!.body);
+    expect(params.get('To')).toBe('+4915112345678');
+    expect(params.get('From')).toBe(TWILIO.from);
+    const code = /\d{6}/.exec(params.get('Body')!)![0];
+    expect(await check(server!, user.unique_id, code)).toMatchObject({
+      authenticated: true,
+      method: 'sms',
+    });
+  });
+
+  it('gets a call in the user’s language, with the digits one by one, twice', async () => {
+    await start({ twilio: { ...TWILIO, baseUrl: url }, issuer: 'A & B' });
+    const user = await createUser(server!, {
+      ...JANE,
+      meta: '{"locale":"de-AT"}',
+    });
+    expect(await send('voice', user)).toEqual([200, undefined]);
+    expect(gateway.seen[0]!.url).toMatch(/Calls\.json$/);
+    const twiml = new URLSearchParams(gateway.seen[0]!.body).get('Twiml')!;
+    expect(twiml).toMatch(
+      /^<Response><Pause length="1"\/><Say language="de-DE">.*A &#38; B.*<\/Say><\/Response>$/,
+    );
+    expect(twiml.match(/(\d, ){5}\d/g)).toHaveLength(2);
+  });
+
+  it.each([
+    [400, 'delivery_failed'],
+    [429, 'delivery_failed'],
+    [302, 'delivery_failed'],
+    [500, 'delivery_unknown'],
+    [0, 'delivery_unknown'],
+  ])('that answers %i: %s, asked once', async (status, error) => {
+    await start({ twilio: { ...TWILIO, baseUrl: url } });
+    Object.assign(gateway, { status, body: '{"code":21211,"message":"no"}' });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, error]);
+    expect(gateway.seen).toHaveLength(1);
+  });
+
+  it('that is not there: the next gateway is asked', async () => {
+    await start({
+      twilio: { ...TWILIO, baseUrl: await closedUrl() },
+      smsHttp: { url: `${url}/?to={to_digits}&text={text}`, method: 'GET' },
+    });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([200, undefined]);
+    expect(gateway.seen[0]!.url).toMatch(/^\/\?to=4915112345678&text=\d{6}%20/);
+  });
+
+  it('that may have sent: no other gateway is asked', async () => {
+    const other = new Gateway();
+    const smsHttp = { url: `${await other.open()}/{code}` };
+    await start({ twilio: { ...TWILIO, baseUrl: url }, smsHttp });
+    gateway.status = 503;
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, 'delivery_unknown']);
+    expect(other.seen).toEqual([]);
+    await other.close();
+  });
+});
+
+describe('an HTTP gateway', () => {
+  const issuer = `"}, <x> & 'y'`;
+  it.each([
+    [
+      'application/json',
+      '{"to":"{to}","text":"{text}"}',
+      (body: string) => JSON.parse(body) as unknown,
+    ],
+    [
+      'application/x-www-form-urlencoded',
+      'to={to}&text={text}',
+      (body: string) => Object.fromEntries(new URLSearchParams(body)),
+    ],
+  ])('gets %s with values that are values', async (type, body, parse) => {
+    await start({
+      issuer,
+      smsHttp: { url, headers: { 'Content-Type': type, 'x-key': 'k' }, body },
+    });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([200, undefined]);
+    const [request] = gateway.seen;
+    expect(request!.headers['x-key']).toBe('k');
+    expect(parse(request!.body)).toEqual({
+      to: '+4915112345678',
+      text: expect.stringContaining(issuer),
+    });
+  });
+
+  it.each([
+    [404, 'delivery_failed'],
+    [301, 'delivery_failed'],
+    [502, 'delivery_unknown'],
+    [0, 'delivery_unknown'],
+  ])('that answers %i: %s', async (status, error) => {
+    await start({ voiceHttp: { url: `${url}/{code}` } });
+    gateway.status = status;
+    const user = await createUser(server!, JANE);
+    expect(await send('voice', user)).toEqual([500, error]);
+    expect(gateway.seen).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      { url: 'http://gateway.example.com/{text}' },
+      /smsHttp.url must be an https URL: over http/,
+    ],
+    [{ url: 'ftp://x/{text}' }, /smsHttp.url must be an https URL/],
+    [{ url: 'https://x.example/' }, /must have \{text\} or \{code\}/],
+    [{ url: 'https://x.example/', body: '{text}' }, /must have a content-type/],
+    [
+      { url: 'https://x.example/{code}', method: 'PATCH' },
+      /must be GET, POST or PUT/,
+    ],
+    [
+      { url: 'https://x.example/{code}', headers: { a: 'b\nc' } },
+      /headers must be an object of texts/,
+    ],
+    [{ url: 'https://x.example/{code}', bdoy: 'x' }, /did you mean/],
+  ])('is refused at start: %j', async (smsHttp, message) => {
+    await expect(start({ smsHttp: smsHttp as any })).rejects.toThrow(message);
+  });
+});
