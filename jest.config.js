@@ -26,8 +26,8 @@ export default {
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     // Its ESM build imports JSON in a way that jest warns of at every suite.
-    '^libphonenumber-js/min$':
-      '<rootDir>/node_modules/libphonenumber-js/min/index.cjs',
+    '^libphonenumber-js/(min|max)$':
+      '<rootDir>/node_modules/libphonenumber-js/$1/index.cjs',
     // @fastify/static requires an ES module, which Node does and jest does not
     // before Node 24.9. Express' copy is the last that is none, and does the same.
     '^content-disposition$':

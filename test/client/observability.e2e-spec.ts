@@ -260,13 +260,13 @@ describe('debug logs', () => {
       const gauthify = module.get(GAuthifyService);
       prepare(gauthify);
       const secrets: string[] = [server.apiKey, 'jane@example.com'];
-      secrets.push('+442083661177', '2083661177', 'jane', 'Jane', '987654');
+      secrets.push('+447911123456', '7911123456', 'jane', 'Jane', '987654');
       secrets.push(Buffer.from(`:${server.apiKey}`).toString('base64'));
       const user = await first(
         gauthify.createUser({
           uniqueId: 'jane@example.com',
           displayName: 'Jane',
-          smsNumber: '+442083661177',
+          smsNumber: '+447911123456',
         }),
       );
       secrets.push(user.key, user.otp, user.qrUrl);

@@ -78,7 +78,7 @@ describeInBrowser('the sample in a browser', () => {
     await page.getByLabel('Name').fill(name);
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByLabel('E-mail').fill(`${name}@example.com`);
-    await page.getByLabel('Phone').fill('+442083661177');
+    await page.getByLabel('Phone').fill('+447911123456');
     await page.getByRole('button', { name: 'Create account' }).click();
     await page.waitForURL('**/code');
   }

@@ -7,7 +7,7 @@ import type { Visitor } from './visitor.js';
 
 const PASSWORD = 'correct horse';
 const EMAIL = 'jane@example.com';
-const PHONE = '+442083661177';
+const PHONE = '+447911123456';
 
 describe('sample 01-login', () => {
   let sample: RunningSample;

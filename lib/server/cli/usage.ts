@@ -12,6 +12,7 @@ Without a command it serves. Environment variables configure it:
   GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
   GAUTHIFY_KEEP_QR_URL       true: qr_url still shows the secret after its first right code (false)
   GAUTHIFY_WHILE_LOCKED      what check/ answers while a user has to wait: error or false (error)
+  GAUTHIFY_LEGACY_ROUTES     true: answer clients of version 1.2 (false)
   GAUTHIFY_AUDIT             false: no audit log (true)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
   TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM, TWILIO_BASE_URL

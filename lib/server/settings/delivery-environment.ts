@@ -47,7 +47,8 @@ function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
 
 function parseTwilio(env: Environment): GAuthifyServerOptions['twilio'] {
   const needed = ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM'];
-  const given = needed.filter((name) => env[name]);
+  const baseUrl = env.TWILIO_BASE_URL || undefined;
+  const given = ['TWILIO_BASE_URL', ...needed].filter((name) => env[name]);
   if (given.length === 0) return undefined;
   const missing = needed.find((name) => !env[name]);
   if (missing)
@@ -57,7 +58,7 @@ function parseTwilio(env: Environment): GAuthifyServerOptions['twilio'] {
     accountSid: accountSid!,
     authToken: authToken!,
     from: from!,
-    baseUrl: env.TWILIO_BASE_URL || undefined,
+    baseUrl,
   };
 }
 

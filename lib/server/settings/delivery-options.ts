@@ -69,7 +69,7 @@ function checkGatewayUrl(value: unknown, name: string): void {
 export function checkTwilio(options: object): void {
   refuseUnknown(
     options,
-    ['accountSid', 'authToken', 'from', 'baseUrl'],
+    ['accountSid', 'authToken', 'baseUrl', 'from'],
     'twilio',
   );
   const { accountSid, authToken, from, baseUrl } = options as Record<

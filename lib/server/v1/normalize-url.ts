@@ -62,7 +62,7 @@ function splitUserPath(
 }
 
 /** Percent-encodes a parameter that may be encoded already. */
-function encodeOnce(raw: string): string {
+export function encodeOnce(raw: string): string {
   // No parameter is longer, and routers are slow with a long one.
   const known = (decode(raw) ?? raw).slice(0, LONGEST_ID);
   return encodeURIComponent(known.toWellFormed());

@@ -14,6 +14,8 @@ export interface RawRequest extends ObservedRequest {
   gauthifyParams?: RawParams | ParameterError;
   /** What applies to the realm. */
   gauthifySettings?: RealmSettings;
+  /** Whether a body is ignored whatever the method: a GET that stands for a POST. */
+  gauthifyHasNoBody?: boolean;
   /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
   /** The `request_id` of its answer. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
-import { queryOf, type RawParams } from './raw-request.js';
+import { queryOf, type RawParams, type RawRequest } from './raw-request.js';
 
 const invalidBody = (message: string) =>
   new ParameterError(message, { errorCode: 'invalid_body' });
@@ -13,13 +13,14 @@ const invalidBody = (message: string) =>
  * @throws ParameterError if the body is too large, or not of the type that its header says
  */
 export async function readParams(
-  request: IncomingMessage,
+  request: RawRequest,
   maxBodyBytes: number,
 ): Promise<RawParams> {
   const isUpdate = request.method === 'PUT';
   const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
   // Some clients send a body with GET and DELETE: it is ignored.
-  if (request.method !== 'POST' && request.method !== 'PUT') return query;
+  const mayHaveBody = request.method === 'POST' || request.method === 'PUT';
+  if (!mayHaveBody || request.gauthifyHasNoBody) return query;
   const bytes = await readBytes(request, maxBodyBytes);
   if (!isUtf8(bytes)) throw invalidBody('The body must be UTF-8');
   const body = bytes.toString().replace(/^\uFEFF/, '');

@@ -16,6 +16,7 @@ import {
   answerUnreadableRequests,
 } from './unreadable-requests.js';
 import { failure } from './envelope.js';
+import { modernized, withModernNames } from './legacy-routes.js';
 import { inOurCase, normalizeUrl } from './normalize-url.js';
 import type { RawParams, RawRequest } from './raw-request.js';
 import { notUtf8, readParams } from './read-params.js';
@@ -86,7 +87,10 @@ export class V1Compatibility implements OnModuleInit {
       const url = inOurCase(originForm(request.url ?? '/'), this.prefix);
       if (!this.isOurs(url)) return;
       this.requests.begin(request, response);
-      const normalized = normalizeUrl(url, request.method ?? '', this.prefix);
+      const known = this.settings.legacyRoutes
+        ? this.modernize(request, url)
+        : url;
+      const normalized = normalizeUrl(known, request.method ?? '', this.prefix);
       request.url = normalized.url;
       if (normalized.isIdUnreadable)
         request.gauthifyIdProblem = notUtf8('unique_id');
@@ -99,6 +103,19 @@ export class V1Compatibility implements OnModuleInit {
     httpAdapter.all(`${this.scope}${rest}`, this.notFound);
     if (this.scope !== '/')
       httpAdapter.all(this.scope.slice(0, -1), this.notFound);
+  }
+
+  /** Makes a call of version 1.2 what it is called now. @returns the URL */
+  private modernize(request: RawRequest, url: string): string {
+    const { method = '' } = request;
+    const [, path = '', query = ''] = /^([^?]*)(.*)$/s.exec(url)!;
+    if (!path.startsWith(this.prefix)) return url;
+    const below = path.slice(this.prefix.length);
+    const modern = modernized(method, this.prefix, below, query);
+    if (!modern) return url;
+    request.gauthifyHasNoBody = method === 'GET';
+    request.method = modern.method;
+    return modern.url;
   }
 
   private readonly notFound = (_request: unknown, response: unknown): void => {
@@ -158,7 +175,10 @@ export class V1Compatibility implements OnModuleInit {
       return;
     }
     const noteAndGoOn = (params: RawParams | ParameterError) => {
-      request.gauthifyParams = params;
+      request.gauthifyParams =
+        this.settings.legacyRoutes && !(params instanceof ParameterError)
+          ? withModernNames(params)
+          : params;
       // Without these headers the application's parsers do not try to read the body again.
       delete request.headers['content-type'];
       delete request.headers['content-length'];
