@@ -84,7 +84,7 @@ function suite(
       );
       // The other 9,975 numbers, by the part that decides.
       let more = 0;
-      for (let i = 25; i < 10_000; i += 25)
+      for (let i = 25; i < 10_000; i += 250)
         if (await take('+491511234')) more += 1;
       expect(more).toBe(0);
       expect(await send(users[0], '+4915112350001')).toBe('too_many_sends');
@@ -147,21 +147,29 @@ function suite(
       });
       const { app } = server;
       const database = app.get<Database>(DATABASE);
-      let refused = 0;
-      for (const { country, block, isEntered } of day) {
-        const subjects = await take(block, country);
-        if (!subjects) refused += 1;
-        else if (isEntered)
-          await database.unit(({ db }) =>
-            db
-              .updateTable('message_counts')
-              .set((eb) => ({ entered: eb('entered', '+', 1) }))
-              .where('subject', 'in', subjects.split('\n'))
-              .execute(),
-          );
-      }
-      expect(refused).toBe(0);
-    }, 60_000);
+      const guard = app.get(PumpingGuard);
+      // A hundred in one commit; a refusal would undo them, and fail the test.
+      for (let i = 0; i < day.length; i += 100)
+        await database.unit(async (unit) => {
+          for (const { country, block, isEntered } of day.slice(i, i + 100)) {
+            const place = { country, block };
+            const subjects = await guard.take(unit, 'test', 'sms', place);
+            if (isEntered)
+              await unit.db
+                .updateTable('message_counts')
+                .set((eb) => ({ entered: eb('entered', '+', 1) }))
+                .where('subject', 'in', subjects.split('\n'))
+                .execute();
+          }
+        });
+      const { read } = database;
+      const { sent } = await read
+        .selectFrom('message_counts')
+        .select(({ fn }) => fn.sum<number>('sent').as('sent'))
+        .where('subject', 'like', 'country %')
+        .executeTakeFirstOrThrow();
+      expect(Number(sent)).toBe(day.length);
+    });
 
     it.each([
       [
