@@ -9,7 +9,6 @@ const OPTIONAL: Readonly<Record<string, string>> = {
   qrcode: 'qrcode',
   nodemailer: 'nodemailer',
   '@nestjs/platform-fastify': '@nestjs/platform-fastify',
-  commander: 'commander@14',
 };
 
 /** Peers that npm installs by itself, and other package managers may not. */
