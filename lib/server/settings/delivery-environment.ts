@@ -7,6 +7,7 @@ import { StartError } from './start-error.js';
 export const DELIVERY_VARIABLES: Readonly<Record<string, string>> = {
   'smtp.url': 'SMTP_URL',
   'smtp.from': 'MAIL_FROM',
+  twilio: 'TWILIO_ACCOUNT_SID',
   'twilio.accountSid': 'TWILIO_ACCOUNT_SID',
   'twilio.authToken': 'TWILIO_AUTH_TOKEN',
   'twilio.from': 'TWILIO_FROM',

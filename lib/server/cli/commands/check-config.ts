@@ -4,7 +4,7 @@ import {
   unknownVariables,
 } from '../../settings/environment.js';
 import type { Database } from '../../store/database.js';
-import type { CommandTools } from '../command-tools.js';
+import { CommandError, type CommandTools } from '../command-tools.js';
 
 /** `check-config`: everything that a start checks, without serving. */
 export function checkConfigCommand(tools: CommandTools): Command {
@@ -29,7 +29,12 @@ export function checkConfigCommand(tools: CommandTools): Command {
       });
       if (smtp) {
         const { SmtpSender } = await import('../../delivery/smtp-sender.js');
-        await new SmtpSender(smtp).verify();
+        await new SmtpSender(smtp).verify().catch((error: Error) => {
+          throw new CommandError(
+            `SMTP_URL: the mail server could not be logged in at: ${error.message}`,
+            { cause: error },
+          );
+        });
       }
       const { describeSenders } =
         await import('../../delivery/create-senders.js');

@@ -1,0 +1,174 @@
+/** The commands of the built program, as an operator runs them. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { call, createUser, wrongCode } from '../helpers/api.js';
+
+const PROGRAM = resolve('dist/server/cli/main.js');
+let folder: string;
+/** A server on the same database, while the commands run. */
+let server: GAuthifyTestServer;
+
+beforeAll(async () => {
+  if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
+  folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
+  server = await GAuthifyTestServer.start({
+    database: `sqlite:${join(folder, 'gauthify.sqlite')}`,
+  });
+});
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs a command. */
+async function run(
+  args: string,
+  env: Record<string, string> = {},
+): Promise<{ output: string; errors: string; code: number }> {
+  const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, ...env },
+  });
+  let [output, errors] = ['', ''];
+  child.stdout.on('data', (data) => (output += String(data)));
+  child.stderr.on('data', (data) => (errors += String(data)));
+  return await new Promise((done) => {
+    child.on('close', (code) => done({ output, errors, code: code! }));
+  });
+}
+
+async function json(args: string): Promise<any> {
+  const { output, errors, code } = await run(`--json ${args}`);
+  expect([errors, code]).toEqual(['', 0]);
+  return JSON.parse(output) as unknown;
+}
+
+const statusOf = async (authorization: string) =>
+  (
+    await call(server, 'GET', 'realm/', undefined, {
+      headers: { authorization },
+    })
+  ).status;
+
+it('a realm and its keys: made, used by a running server, rotated, revoked, deleted', async () => {
+  expect(await json('realm create shop')).toEqual({ name: 'shop' });
+  const again = await run('realm create shop');
+  expect([again.errors, again.code]).toEqual([
+    'gauthify-server: The realm shop exists already\n',
+    1,
+  ]);
+  const made = await json('key create shop --name web');
+  expect(await statusOf(made.key)).toBe(200);
+  const listed = await run('key list shop');
+  expect(listed.output).toContain(made.id);
+  expect(listed.output).not.toContain(made.key);
+  const next = await json(`key rotate shop ${made.id} --grace-hours 1`);
+  expect(await statusOf(next.key)).toBe(200);
+  expect(await json(`key revoke shop ${next.id}`)).toEqual({
+    revoked: next.id,
+  });
+  const unknown = await run(`key revoke shop ${next.id}`);
+  expect([unknown.code, unknown.errors]).toEqual([
+    1,
+    expect.stringContaining('has no key with the id'),
+  ]);
+  const unsure = await run('realm delete shop');
+  expect(unsure.code).toBe(2);
+  expect(await json('realm delete shop --yes')).toEqual({ deleted: 'shop' });
+  expect(await json('realm list')).toEqual([]);
+}, 60_000);
+
+it('settings of a realm, from options and files', async () => {
+  writeFileSync(join(folder, 'texts.json'), '{"de":{"smsText":"Code {code}"}}');
+  const { settings } = await json(
+    'realm set test --issuer Shop --country DE AT --texts texts.json',
+  );
+  expect(settings).toEqual({
+    issuer: 'Shop',
+    countries: ['DE', 'AT'],
+    texts: { de: { smsText: 'Code {code}' } },
+  });
+  const cleared = await json('realm set test --clear texts countries');
+  expect(cleared.settings).toEqual({ issuer: 'Shop' });
+  writeFileSync(join(folder, 'texts.json'), '{"de":{"smsText":"Code"}}');
+  const wrong = await run('realm set test --texts texts.json');
+  expect([wrong.code, wrong.errors]).toEqual([
+    1,
+    'gauthify-server: Setting texts.de.smsText must contain {code}\n',
+  ]);
+}, 60_000);
+
+it('a user: shown without secrets, unlocked, reset, deleted', async () => {
+  const user = await createUser(server, { email: 'jane@example.com' });
+  for (let i = 0; i < 6; i++)
+    await call(server, 'POST', 'check/', {
+      unique_id: user.unique_id,
+      auth_code: wrongCode(server, user.key),
+    });
+  const shown = await run(`user show test ${user.unique_id}`);
+  expect(shown.output).toMatch(/wrong_codes: 5\n/);
+  expect(shown.output).not.toContain(user.key);
+  expect(shown.output).not.toContain(user.otp);
+  await json(`user unlock test ${user.unique_id}`);
+  const { wrong_codes } = await json(`user show test ${user.unique_id}`);
+  expect(wrong_codes).toBe(0);
+  await json(`user reset test ${user.unique_id}`);
+  const path = `users/${user.unique_id}/`;
+  expect((await call(server, 'GET', path)).body.data.key).not.toBe(user.key);
+  const elsewhere = await run(`user delete other ${user.unique_id} --yes`);
+  expect([elsewhere.code, elsewhere.errors]).toEqual([
+    1,
+    'gauthify-server: No such user\n',
+  ]);
+  await json(`user delete test ${user.unique_id} --yes`);
+  expect((await call(server, 'GET', path)).status).toBe(404);
+}, 60_000);
+
+it('quick-test finds that everything works, or that a key is wrong', async () => {
+  const url = `quick-test --url ${server.accessPoint}`;
+  const good = await run(url, { GAUTHIFY_API_KEY: server.apiKey });
+  expect([good.output, good.code]).toEqual(['Everything works\n', 0]);
+  const bad = await run(url, { GAUTHIFY_API_KEY: 'x'.repeat(20) });
+  expect(bad.code).toBe(1);
+  const none = await run(url);
+  expect(none.errors).toContain('Set GAUTHIFY_API_KEY');
+}, 60_000);
+
+it('check-config says what would be used, and what does not work', async () => {
+  const good = await run('check-config');
+  expect([good.errors, good.code]).toEqual(['', 0]);
+  expect(good.output).toMatch(/Database gauthify\.sqlite/);
+  const bad = await run('check-config', {
+    SMTP_URL: 'smtp://127.0.0.1:1',
+    MAIL_FROM: 'codes@example.com',
+  });
+  expect(bad.code).toBe(1);
+  expect(bad.errors).toMatch(
+    /^gauthify-server: SMTP_URL: the mail server could not be logged in at: .*ECONNREFUSED.*\n$/,
+  );
+}, 60_000);
+
+it('audit verify notices a change by hand, and its exit code says so', async () => {
+  const { last, problem } = await json('audit verify test');
+  expect([last > 5, problem]).toEqual([true, null]);
+  const { output } = await run('audit export test');
+  const rows = output.trim().split('\n');
+  expect(rows.map((row) => JSON.parse(row).actor)).toContain('cli');
+  const other = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
+  other.exec("update audit set actor = 'page' where number = 2");
+  other.close();
+  const found = await run('audit verify test');
+  expect([found.code, found.output]).toEqual([
+    1,
+    'test: row 2 was altered, or is not in its place\n',
+  ]);
+}, 60_000);
+
+it('rotate-keys says whether a rotation is complete', async () => {
+  expect(await json('rotate-keys --status')).toEqual({ complete: true });
+}, 60_000);
