@@ -1,10 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CHANNELS } from '../../contract/channel.js';
 import {
   isPossibleAuthCode,
   normalizeAuthCode,
 } from '../../contract/dto/auth-code.js';
-import type { AuthMethod } from '../../contract/dto/check-result.dto.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
 import {
   SERVER_SETTINGS,
@@ -12,27 +10,15 @@ import {
 } from '../settings/server.options.js';
 import type { Queries, Unit } from '../store/database.js';
 import { IdempotencyStore } from '../store/idempotency-store.js';
-import type { AuditEntry } from '../audit/audit-event.js';
 import { AuditLog } from '../audit/audit-log.js';
 import { AttemptLimiter } from './attempt-limiter.js';
-import type { AcceptedCode, Check, Settled, Skipped } from './check.js';
+import type { Check, Settled, Skipped } from './check.js';
+import { acceptedOf, type Attempt, eventOf, isSent } from './check-attempt.js';
 import type { CheckQueries, LockedUser } from './check-queries.js';
 import { CheckRecords } from './check-records.js';
 import { CodeMatcher, type Match } from './code-matcher.js';
 import { PostgresCheckQueries } from './postgres-check-queries.js';
 import { SqliteCheckQueries } from './sqlite-check-queries.js';
-
-/** A check of a user who may try a code, and what became of it. */
-interface Attempt {
-  check: Check;
-  /** position in the batch */
-  index: number;
-  user: LockedUser;
-  /** normalized */
-  code: string;
-  /** kind of the code, once it was right and is used */
-  method?: AuthMethod;
-}
 
 /**
  * Decides "authenticated"; nothing else does.
@@ -237,25 +223,6 @@ function of<Row extends { user_id: string }>(
 ): Row[] {
   return rows.filter(({ user_id }) => user_id === id);
 }
-
-function acceptedOf({ user, method }: Attempt): AcceptedCode | null {
-  return method === undefined ? null : { method, epoch: user.epoch };
-}
-
-/** Every code that was looked at. */
-const eventOf = ({ check, user, method }: Attempt): AuditEntry => ({
-  realm: user.realm,
-  origin: check.origin,
-  action: 'check',
-  user: user.id,
-  details:
-    method === undefined
-      ? { outcome: 'wrong' }
-      : { outcome: 'accepted', method },
-});
-
-const isSent = (method: AuthMethod) =>
-  (CHANNELS as readonly string[]).includes(method);
 
 function queriesOf(unit: Unit): CheckQueries {
   return unit.dialect === 'sqlite'
