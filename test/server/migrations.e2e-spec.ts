@@ -198,6 +198,18 @@ it('carries over what was sealed with a key whose id is a number', async () => {
   }
 });
 
+it('is not spoiled by a start with other keys', async () => {
+  const { users, apiKey } = await oldDatabase(2);
+  const encryptionKeys = [createEncryptionKey()];
+  await expect(
+    GAuthifyTestServer.start({ database, encryptionKeys }),
+  ).rejects.toThrow(/encrypted with other keys/);
+  const { server, old } = await start(apiKey);
+  const { body } = await call(old, 'GET', 'users/');
+  expect(body.data).toHaveLength(users.length);
+  await server.close();
+});
+
 it('goes on with resealing where it was interrupted', async () => {
   const { users, apiKey, keyring } = await oldDatabase(500);
   const db = await openDatabase(database);

@@ -14,7 +14,7 @@ import {
 } from './key-file.js';
 import { Keyring } from './keyring.js';
 import { LocalKeyProvider } from './local-key-provider.js';
-import { reseal } from './reseal.js';
+import { reseal, sealState } from './reseal.js';
 
 /**
  * Finds out who encrypts the data keys: the `keyProvider` of the options, or their
@@ -50,9 +50,12 @@ export async function createKeyring(
   dataKeys: DataKeys,
 ): Promise<Keyring> {
   return await orClose(database, async () => {
+    // Before anything is stored: wrong keys must not stand in the way of the right ones.
+    const derived = await dataKeys.derived();
+    if (derived) await checkRecords(database.read, new Keyring(derived));
     const keyring = new Keyring(await dataKeys.load(), settings.now);
     const secrets = new FactorSecrets(keyring);
-    await checkKeys(database.read, secrets);
+    await checkRecords(database.read, keyring);
     await reseal(database, keyring, secrets);
     await dataKeys.rewrap();
     return keyring;
@@ -80,7 +83,10 @@ async function hasRecords(db: Queries): Promise<boolean> {
   return false;
 }
 
-async function checkKeys(db: Queries, secrets: FactorSecrets): Promise<void> {
+/** @throws StartError if the keys do not open what is stored */
+async function checkRecords(db: Queries, keyring: Keyring): Promise<void> {
+  await sealState(db, keyring);
+  const secrets = new FactorSecrets(keyring);
   const factor = await db
     .selectFrom('factors')
     .innerJoin('users', 'users.id', 'factors.user_id')

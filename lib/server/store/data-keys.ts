@@ -47,6 +47,19 @@ export class DataKeys {
     return await Promise.all(rows.map((row) => this.open(row)));
   }
 
+  /**
+   * The data keys that the first start would store for records from before there
+   * were any; `undefined` if there are some, or no such records.
+   */
+  async derived(): Promise<DataKey[] | undefined> {
+    const isFirst =
+      this.existing.length > 0 &&
+      (await this.rows(this.database.read)).length === 0;
+    return isFirst
+      ? this.existing.flatMap((key) => derivedKeys(key))
+      : undefined;
+  }
+
   /** Whether there are other data keys than these. */
   async haveChanged(known: readonly DataKey[]): Promise<boolean> {
     const rows = await this.rows(this.database.read);

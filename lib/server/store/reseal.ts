@@ -42,7 +42,7 @@ async function begin(
   return await database.unit(async ({ db, dialect }) => {
     // One instance at a time.
     if (dialect === 'postgres') await sql`lock table seals`.execute(db);
-    const state = await stateOf(db, keyring);
+    const state = await sealState(db, keyring);
     if (state !== undefined) {
       // By the newest key, so that an old one can leave the ring.
       await setState(db, keyring, state);
@@ -60,7 +60,7 @@ async function begin(
 const proofOf = (name: SealRow['name']) => `seals\n${name}`;
 
 /** @throws StartError if what `seals` says was not proven by one of the keys */
-async function stateOf(
+export async function sealState(
   db: Queries,
   keyring: Keyring,
 ): Promise<SealRow['name'] | undefined> {
