@@ -115,11 +115,21 @@ export class SqliteDatabase implements Database {
     // In memory there is one connection.
     if (this.reader === this.writer) return this.unit(({ db }) => work(db));
     // Snapshots that overlap are of the same moment: they take no turn of the event loop.
-    if (this.openSnapshots++ === 0) this.reader.run('begin');
+    if (this.openSnapshots === 0) this.reader.run('begin');
+    this.openSnapshots += 1;
     try {
       return await work(this.read);
     } finally {
-      if (--this.openSnapshots === 0) this.reader.run('commit');
+      this.openSnapshots -= 1;
+      if (this.openSnapshots === 0) this.endSnapshot();
+    }
+  }
+
+  private endSnapshot(): void {
+    try {
+      this.reader.run('commit');
+    } catch {
+      // SQLite has ended it by itself: after a read error, for example.
     }
   }
 
