@@ -23,6 +23,8 @@ const JEST_OF_NEST_11 = {
   rootDir: 'src',
   testRegex: '.*\\.spec\\.ts$',
   transform: { '^.+\\.(t|j)s$': 'ts-jest' },
+  // ts-jest compiles the package at its first use; a busy machine is no failure.
+  testTimeout: 30_000,
   testEnvironment: 'node',
 };
 
