@@ -41,6 +41,7 @@ import { RequestObserver } from './observability/request-observer.js';
 import { Readiness } from './health/readiness.js';
 import { SendAllowance } from './delivery/send-allowance.js';
 import { SENDERS } from './settings/sender.interface.js';
+import { SendersService } from './delivery/senders.service.js';
 import {
   type ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
@@ -159,6 +160,7 @@ import { UsersService } from './users/users.service.js';
     SendAllowance,
     PumpingGuard,
     DeliveryService,
+    SendersService,
     Outbox,
   ],
   exports: [Outbox, ApiKeysService],

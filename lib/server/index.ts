@@ -7,7 +7,7 @@ export type {
   HttpGatewayOptions,
   TwilioOptions,
 } from './settings/delivery-options.js';
-export { FailOverSender } from './delivery/fail-over-sender.js';
+export type { DkimOptions, SmtpOptions } from './settings/smtp-options.js';
 export type { EncryptionKey } from './settings/encryption-keys.js';
 export type {
   GAuthifyServerOptions,

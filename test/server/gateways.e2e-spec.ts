@@ -3,8 +3,20 @@ import 'reflect-metadata';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { GAuthifyServerOptions } from 'nestjs-gauthify/server';
+import { Logger } from '@nestjs/common';
+import {
+  afterEach,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
+import { Registry } from 'prom-client';
+import {
+  DeliveryUnknownError,
+  type GAuthifyServerOptions,
+} from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, check, createUser } from '../helpers/api.js';
 
@@ -16,7 +28,7 @@ interface Seen {
 }
 
 /** A gateway that answers with this status, and notes what it was asked. */
-class Gateway {
+class HttpGateway {
   readonly seen: Seen[] = [];
   status = 201;
   body = '{"sid":"SM1"}';
@@ -67,11 +79,11 @@ async function closedUrl(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-let gateway: Gateway;
+let gateway: HttpGateway;
 let url: string;
 let server: GAuthifyTestServer | undefined;
 beforeEach(async () => {
-  gateway = new Gateway();
+  gateway = new HttpGateway();
   url = await gateway.open();
 });
 afterEach(async () => {
@@ -121,15 +133,26 @@ describe('Twilio', () => {
     expect(gateway.seen[0]!.url).toMatch(/Calls\.json$/);
     const twiml = new URLSearchParams(gateway.seen[0]!.body).get('Twiml')!;
     expect(twiml).toMatch(
-      /^<Response><Pause length="1"\/><Say language="de-DE">.*A &#38; B.*<\/Say><\/Response>$/,
+      /^<Response><Pause length="1"\/><Say language="de-DE">[^<]*A &#38; B[^<]*<\/Say><Say/,
     );
-    expect(twiml.match(/(\d, ){5}\d/g)).toHaveLength(2);
+    // A second after each digit but the last.
+    const once = [
+      ...twiml.matchAll(
+        /(?:<Say language="de-DE">\d<\/Say><Pause length="1"\/>){5}<Say language="de-DE">\d<\/Say>/g,
+      ),
+    ].map(([digits]) => digits.replace(/<[^>]*>/g, ''));
+    expect(once).toEqual([expect.stringMatching(/^\d{6}$/), once[0]]);
+    expect(await check(server!, user.unique_id, once[0]!)).toMatchObject({
+      method: 'voice',
+    });
   });
 
   it.each([
     [400, 'delivery_failed'],
     [429, 'delivery_failed'],
     [302, 'delivery_failed'],
+    [408, 'delivery_unknown'],
+    [499, 'delivery_unknown'],
     [500, 'delivery_unknown'],
     [0, 'delivery_unknown'],
   ])('that answers %i: %s, asked once', async (status, error) => {
@@ -150,8 +173,57 @@ describe('Twilio', () => {
     expect(gateway.seen[0]!.url).toMatch(/^\/\?to=4915112345678&text=\d{6}%20/);
   });
 
+  it('that refuses: the next gateway is asked, and both are counted and logged', async () => {
+    const logged = jest
+      .spyOn(Logger.prototype, 'error')
+      .mockImplementation(() => {});
+    try {
+      const other = new HttpGateway();
+      const smsHttp = { url: `${await other.open()}/{code}` };
+      const registry = new Registry();
+      await start({
+        twilio: { ...TWILIO, baseUrl: url },
+        smsHttp,
+        metrics: { registry },
+      });
+      Object.assign(gateway, {
+        status: 429,
+        body: '{"code":20429,"message":"to +4915112345678"}',
+      });
+      const user = await createUser(server!, JANE);
+      expect(await send('sms', user)).toEqual([200, undefined]);
+      expect(other.seen).toHaveLength(1);
+      await other.close();
+      expect(logged.mock.calls).toEqual([
+        ['A code by sms could not be delivered: Twilio: 20429 429'],
+      ]);
+      const counted = await registry.metrics();
+      for (const outcome of ['failed', 'sent'])
+        expect(counted).toContain(
+          `gauthify_sends_total{channel="sms",outcome="${outcome}"} 1`,
+        );
+    } finally {
+      logged.mockRestore();
+    }
+  });
+
+  it('that accepts no connection: the next gateway is asked within the time of a client', async () => {
+    // Accepts TCP, and never begins with TLS.
+    const silent = createTcp().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    await start({
+      twilio: { ...TWILIO, baseUrl: `https://127.0.0.1:${port}` },
+      smsHttp: { url: `${url}/{code}` },
+    });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([200, undefined]);
+    expect(gateway.seen).toHaveLength(1);
+    silent.close();
+  });
+
   it('that may have sent: no other gateway is asked', async () => {
-    const other = new Gateway();
+    const other = new HttpGateway();
     const smsHttp = { url: `${await other.open()}/{code}` };
     await start({ twilio: { ...TWILIO, baseUrl: url }, smsHttp });
     gateway.status = 503;
@@ -212,6 +284,22 @@ describe('an HTTP gateway', () => {
     [{ url: 'https://x.example/' }, /must have \{text\} or \{code\}/],
     [{ url: 'https://x.example/', body: '{text}' }, /must have a content-type/],
     [
+      {
+        url: 'https://x.example/',
+        headers: { 'content-type': 'application/json' },
+        body: '{"to":"{to}","text":{text}}',
+      },
+      /body must be JSON once it is filled in/,
+    ],
+    [
+      {
+        url: 'https://x.example/',
+        headers: { 'content-type': 'application/json' },
+        body: '{"code":{code}}',
+      },
+      /body must be JSON once it is filled in/,
+    ],
+    [
       { url: 'https://x.example/{code}', method: 'PATCH' },
       /must be GET, POST or PUT/,
     ],
@@ -222,5 +310,54 @@ describe('an HTTP gateway', () => {
     [{ url: 'https://x.example/{code}', bdoy: 'x' }, /did you mean/],
   ])('is refused at start: %j', async (smsHttp, message) => {
     await expect(start({ smsHttp: smsHttp as any })).rejects.toThrow(message);
+  });
+});
+
+describe('senders of the application', () => {
+  const failing = (error: Error) => {
+    const sender = { asked: 0, closed: 0, send, close };
+    async function send(): Promise<void> {
+      sender.asked += 1;
+      throw error;
+    }
+    function close(): void {
+      sender.closed += 1;
+    }
+    return sender;
+  };
+
+  it('are asked in order, and closed in the end', async () => {
+    const first = failing(new Error('no'));
+    const second = failing(new DeliveryUnknownError('perhaps'));
+    const third = failing(new Error('never asked'));
+    await start({ senders: { sms: [first, second, third] } });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, 'delivery_unknown']);
+    expect([first, second, third].map(({ asked }) => asked)).toEqual([1, 1, 0]);
+    await server!.close();
+    server = undefined;
+    expect([first, second, third].map(({ closed }) => closed)).toEqual([
+      1, 1, 1,
+    ]);
+  });
+
+  it('that heed no signal leave the outcome unknown', async () => {
+    jest.useFakeTimers({
+      doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'],
+    });
+    try {
+      await start({ senders: { sms: { send: () => new Promise(() => {}) } } });
+      const user = await createUser(server!, JANE);
+      const sent = send('sms', user);
+      let outcome: unknown;
+      void sent.then((value) => (outcome = value));
+      while (outcome === undefined) {
+        jest.advanceTimersByTime(100);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(outcome).toEqual([500, 'delivery_unknown']);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

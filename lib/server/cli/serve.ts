@@ -69,10 +69,15 @@ export function shownSenders(options: GAuthifyServerOptions): string {
 }
 
 function warnOfOutbox(options: GAuthifyServerOptions): void {
-  const all = Object.values(describeSenders(options));
-  if (all.every((one) => one === 'outbox'))
+  const { email, sms, voice } = describeSenders(options);
+  const lost = [
+    email === 'outbox' && 'e-mail (set SMTP_URL and MAIL_FROM)',
+    sms === 'outbox' && 'SMS (set TWILIO_ACCOUNT_SID or SMS_HTTP_URL)',
+    voice === 'outbox' && 'voice (set TWILIO_ACCOUNT_SID or VOICE_HTTP_URL)',
+  ].filter((one) => one !== false);
+  if (lost.length > 0)
     new Logger('GAuthifyServer').warn(
-      'No message reaches anybody: all go to the outbox. Set SMTP_URL and MAIL_FROM, TWILIO_ACCOUNT_SID or SMS_HTTP_URL',
+      `These messages reach nobody, but only the outbox: ${lost.join(', ')}`,
     );
 }
 

@@ -1,49 +1,78 @@
-import type { Channel } from '../../contract/channel.js';
+import { CHANNELS, type Channel } from '../../contract/channel.js';
 import type { Sender } from '../settings/sender.interface.js';
 import type { GAuthifyServerOptions } from '../settings/server.options.js';
-import { FailOverSender } from './fail-over-sender.js';
 import { HttpSender } from './http-sender.js';
 import type { Outbox } from './outbox.js';
 import { SmtpSender } from './smtp-sender.js';
 import { TwilioSender } from './twilio-sender.js';
 
+/** A sender, with its name for people. */
+export interface NamedSender {
+  name: string;
+  sender: Sender;
+}
+
+interface Plan {
+  name: string;
+  create: () => Sender | Promise<Sender>;
+}
+
 /**
- * The sender of each channel: the application's own, otherwise those that the
- * options name, otherwise the outbox.
+ * The senders of each channel, in the order in which they are asked: the
+ * application's own, otherwise those that the options name, otherwise the outbox.
  *
  * @throws StartError if a package is missing
  */
 export async function createSenders(
   options: GAuthifyServerOptions,
   outbox: Outbox,
-): Promise<Record<Channel, Sender>> {
-  const { senders, smtp, smsHttp, voiceHttp } = options;
-  const twilio = options.twilio && (await TwilioSender.load(options.twilio));
-  const inOrder = (...all: (Sender | undefined)[]): Sender => {
-    const [first, ...others] = all.filter((one) => one !== undefined);
-    if (!first) return outbox;
-    return others.length > 0 ? new FailOverSender([first, ...others]) : first;
-  };
-  return {
-    email: senders?.email ?? inOrder(smtp && new SmtpSender(smtp)),
-    sms: senders?.sms ?? inOrder(twilio, smsHttp && new HttpSender(smsHttp)),
-    voice:
-      senders?.voice ?? inOrder(twilio, voiceHttp && new HttpSender(voiceHttp)),
-  };
+): Promise<Record<Channel, NamedSender[]>> {
+  const entries = CHANNELS.map(async (channel) => {
+    const senders = plansOf(options, channel).map(async ({ name, create }) => ({
+      name,
+      sender: await create(),
+    }));
+    return [
+      channel,
+      senders.length > 0
+        ? await Promise.all(senders)
+        : [{ name: 'outbox', sender: outbox }],
+    ] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries)) as Record<
+    Channel,
+    NamedSender[]
+  >;
 }
 
 /** By what each channel is sent, for people. */
 export function describeSenders(
   options: GAuthifyServerOptions,
 ): Record<Channel, string> {
+  const entries = CHANNELS.map((channel) => [
+    channel,
+    plansOf(options, channel)
+      .map(({ name }) => name)
+      .join(', then ') || 'outbox',
+  ]);
+  return Object.fromEntries(entries) as Record<Channel, string>;
+}
+
+function plansOf(options: GAuthifyServerOptions, channel: Channel): Plan[] {
   const { senders, smtp, twilio, smsHttp, voiceHttp } = options;
-  const inOrder = (...all: (string | false)[]) =>
-    all.filter((one) => one !== false).join(', then ') || 'outbox';
-  const by = (channel: Channel, ...all: (string | false)[]) =>
-    senders?.[channel] ? 'a sender of the application' : inOrder(...all);
-  return {
-    email: by('email', smtp !== undefined && 'SMTP'),
-    sms: by('sms', !!twilio && 'Twilio', !!smsHttp && 'HTTP gateway'),
-    voice: by('voice', !!twilio && 'Twilio', !!voiceHttp && 'HTTP gateway'),
-  };
+  const own = senders?.[channel];
+  if (own)
+    return [own].flat().map((sender) => ({
+      name: 'a sender of the application',
+      create: () => sender,
+    }));
+  const http = { email: undefined, sms: smsHttp, voice: voiceHttp }[channel];
+  const plans: Plan[] = [];
+  if (channel === 'email') {
+    if (smtp) plans.push({ name: 'SMTP', create: () => new SmtpSender(smtp) });
+  } else if (twilio)
+    plans.push({ name: 'Twilio', create: () => TwilioSender.load(twilio) });
+  if (http)
+    plans.push({ name: 'HTTP gateway', create: () => new HttpSender(http) });
+  return plans;
 }

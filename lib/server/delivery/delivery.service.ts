@@ -1,6 +1,5 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { ParameterError } from '../../contract/errors/parameter.error.js';
-import { ServerError } from '../../contract/errors/server.error.js';
 import { type IssuedCode, SentCodes } from '../factors/sent-codes.js';
 import type { RealmSettings } from '../realms/realm-settings.js';
 import type { Unit } from '../store/database.js';
@@ -9,27 +8,18 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
-import { Observer } from '../observability/observer.js';
 import type { Channel } from '../../contract/channel.js';
 import { domainOf, messageText } from './message-text.js';
 import { placeOf } from './number-policy.js';
 import { PumpingGuard } from './pumping-guard.js';
 import { type Allowed, SendAllowance } from './send-allowance.js';
-import {
-  DeliveryUnknownError,
-  SENDERS,
-  type Message,
-  type Sender,
-} from '../settings/sender.interface.js';
+import type { Message } from '../settings/sender.interface.js';
 
 const ADDRESS_COLUMN = {
   email: 'email',
   sms: 'sms_number',
   voice: 'voice_number',
 } as const;
-
-/** `errorCode` of a message that may or may not have been delivered. */
-export const DELIVERY_UNKNOWN = 'delivery_unknown';
 
 /** A message with a new code, counted and ready to be handed over. */
 export interface PreparedMessage {
@@ -41,18 +31,14 @@ export interface PreparedMessage {
   counted: string | null;
 }
 
-/** Sends codes to users: prepared in one unit of work, handed over, and undone in another one if that failed. */
+/** Messages with codes: prepared in one unit of work, and undone in another one if they could not be handed over. */
 @Injectable()
 export class DeliveryService {
-  private readonly logger = new Logger(DeliveryService.name);
-
   constructor(
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
-    @Inject(SENDERS) private readonly senders: Record<Channel, Sender>,
     private readonly allowance: SendAllowance,
     private readonly pumping: PumpingGuard,
     private readonly sentCodes: SentCodes,
-    private readonly observer: Observer,
   ) {}
 
   /**
@@ -109,35 +95,6 @@ export class DeliveryService {
     if (channel === 'email') return null;
     const place = placeOf(channel, to, countries);
     return await this.pumping.take(unit, realm, channel, place);
-  }
-
-  /**
-   * Hands a message over.
-   *
-   * @throws ServerError if that failed: {@link DELIVERY_UNKNOWN} if it may have been delivered all the same
-   */
-  async handOver({ message }: PreparedMessage): Promise<void> {
-    const { channel } = message;
-    try {
-      await this.observer.handOver(message, () =>
-        this.senders[channel].send(message),
-      );
-    } catch (error) {
-      const isUnknown = error instanceof DeliveryUnknownError;
-      // Only codes are logged: the error's message may hold the address.
-      const { code, responseCode } = ((isUnknown ? error.cause : error) ??
-        {}) as Record<string, unknown>;
-      const outcome = isUnknown
-        ? 'may or may not have been delivered'
-        : 'could not be delivered';
-      this.logger.error(
-        `A code by ${channel} ${outcome}: ${[code, responseCode].filter(Boolean).join(' ') || 'unknown error'}`,
-      );
-      throw new ServerError(`The ${channel} ${outcome}`, {
-        errorCode: isUnknown ? DELIVERY_UNKNOWN : 'delivery_failed',
-        cause: error,
-      });
-    }
   }
 
   /** Undoes a message that was surely not delivered: it does not count, except for the spacing, and the last code is valid again. */

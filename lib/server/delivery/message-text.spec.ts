@@ -37,6 +37,7 @@ describe('the text of a message', () => {
 
   it.each([
     [60, 'دقيقة'],
+    [120, 'دقيقتان'],
     [300, '5 دقائق'],
     [660, '11 دقيقة'],
   ])('in Arabic, for %i s, has the plural %s', (ttlSeconds, minutes) => {
@@ -74,6 +75,7 @@ describe('the text of a message', () => {
     const texts = {
       de: { smsText: 'Code {code} für {issuer}' },
       nl: { smsText: 'Code {code}' },
+      'pt-BR': { smsText: 'Código {code}' },
     };
     const own = { ...realm, texts };
     expect(messageText('sms', own, inLanguage('de')).text).toBe(
@@ -86,7 +88,31 @@ describe('the text of a message', () => {
       text: 'Code 012345',
       locale: 'nl',
     });
+    // What is spoken is English, and is said so.
+    expect(messageText('voice', own, inLanguage('nl'))).toMatchObject({
+      text: expect.stringContaining('verification code'),
+      locale: 'en',
+    });
+    for (const locale of ['pt_br', 'pt-BR'])
+      expect(messageText('sms', own, inLanguage(locale)).locale).toBe('pt-BR');
+    expect(messageText('sms', own, inLanguage('pt')).locale).toBe('en');
   });
+
+  it.each(['en', 'de', 'es', 'fr'])(
+    'fits one SMS of 160 letters in %s, with a name and a domain',
+    (locale) => {
+      const shop = { ...realm, issuer: 'Example Shop' };
+      const { text } = messageText('sms', shop, {
+        ...inLanguage(locale),
+        domain: 'login.example.com',
+      });
+      expect(text.length).toBeLessThanOrEqual(160);
+      // GSM 03.38, as far as these languages use it.
+      expect(text).toMatch(
+        /^[\n !"#%&'()*+,\-./0-9:;<=>?@A-Za-zÄÖÜßäöüàéèùñ]+$/,
+      );
+    },
+  );
 
   it('has everything in every language', () => {
     for (const texts of Object.values(BUILT_IN_TEXTS))
@@ -102,6 +128,7 @@ it.each([
   [[undefined, 'https://auth.example.com:8443'], 'auth.example.com'],
   [['http://127.0.0.1:4000', undefined], undefined],
   [['http://localhost:4000', 'http://[::1]'], undefined],
+  [['https://пример.рф'], 'xn--e1afmkfd.xn--p1ai'],
 ])('%j: the domain is %s', (urls, domain) => {
   expect(domainOf(...urls)).toBe(domain);
 });

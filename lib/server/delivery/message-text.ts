@@ -1,12 +1,13 @@
 import type { Channel } from '../../contract/channel.js';
 import type { RealmSettings } from '../realms/realm-settings.js';
+import type { MessageTexts } from '../settings/message-texts.js';
 import { BUILT_IN_TEXTS, DEFAULT_LANGUAGE } from './built-in-texts.js';
 
 /** What a message with a code says. */
 export interface MessageText {
   subject: string;
   text: string;
-  /** Language of the text, ISO 639. */
+  /** Language of the text, BCP 47. */
   locale: string;
 }
 
@@ -26,37 +27,51 @@ export function messageText(
   { issuer, texts }: Pick<RealmSettings, 'issuer' | 'texts'>,
   { code, ttlSeconds, meta, domain }: TextParts,
 ): MessageText {
-  const known = [...Object.keys(texts), ...Object.keys(BUILT_IN_TEXTS)];
-  const wanted = languageOf(meta);
-  const locale = known.includes(wanted) ? wanted : DEFAULT_LANGUAGE;
-  const template = {
-    ...BUILT_IN_TEXTS[DEFAULT_LANGUAGE]!,
-    ...BUILT_IN_TEXTS[locale],
-    ...texts[locale],
-  };
-  const fill = (text: string, shownCode = code) =>
-    text.replace(
+  const tags = [...rangesOf(localeOf(meta)), DEFAULT_LANGUAGE];
+  const write = (name: keyof MessageTexts, shownCode = code) => {
+    const [locale, template] = find(name, tags, texts);
+    const values = {
+      code: shownCode,
+      issuer,
+      minutes: minutesIn(locale, ttlSeconds),
+    };
+    const text = template.replace(
       /\{(code|issuer|minutes)\}/g,
-      (_, name: 'code' | 'issuer' | 'minutes') =>
-        ({ code: shownCode, issuer, minutes: minutesIn(locale, ttlSeconds) })[
-          name
-        ],
+      (_, part: keyof typeof values) => values[part],
     );
-  const subject = fill(template.emailSubject);
-  if (channel === 'email')
-    return { subject, text: fill(template.emailText), locale };
+    return { text, locale };
+  };
+  const { text: subject } = write('emailSubject');
+  if (channel === 'email') return { subject, ...write('emailText') };
   if (channel === 'voice') {
     // Digit by digit, and twice: few people can write down a code the first time.
-    const once = fill(template.voiceText, [...code].join(', '));
-    return { subject, text: `${once} ${once}`, locale };
+    const { text, locale } = write('voiceText', [...code].join(', '));
+    return { subject, text: `${text} ${text}`, locale };
   }
+  const { text, locale } = write('smsText');
   // The last line lets browsers fill the code in, on this site alone [WICG origin-bound one-time codes].
   const bound = domain === undefined ? '' : `\n\n@${domain} #${code}`;
-  return { subject, text: fill(template.smsText) + bound, locale };
+  return { subject, text: text + bound, locale };
 }
 
-/** `de` of `de-AT`; empty if the user has none. */
-function languageOf(meta: string | null): string {
+/** The text in the first of these languages that has it, with the language. */
+function find(
+  name: keyof MessageTexts,
+  tags: readonly string[],
+  texts: RealmSettings['texts'],
+): [locale: string, text: string] {
+  for (const tag of tags)
+    for (const all of [texts, BUILT_IN_TEXTS])
+      for (const [locale, own] of Object.entries(all)) {
+        const text = own[name];
+        const isWanted = locale.toLowerCase() === tag.toLowerCase();
+        if (isWanted && text !== undefined) return [locale, text];
+      }
+  return [DEFAULT_LANGUAGE, BUILT_IN_TEXTS[DEFAULT_LANGUAGE]![name]];
+}
+
+/** What the user's `meta` says; empty if nothing. */
+function localeOf(meta: string | null): string {
   if (meta === null) return '';
   let locale: unknown;
   try {
@@ -64,9 +79,13 @@ function languageOf(meta: string | null): string {
   } catch {
     // A damaged `meta` is reported where it is shown.
   }
-  return typeof locale === 'string'
-    ? locale.split(/[-_]/, 1)[0]!.toLowerCase()
-    : '';
+  return typeof locale === 'string' ? locale.replaceAll('_', '-') : '';
+}
+
+/** `de-AT`, then `de` [RFC 4647 §3.4]. */
+function rangesOf(locale: string): string[] {
+  const parts = locale.split('-');
+  return parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
 }
 
 /** "5 minutes", in the plural of the language; always in the digits of the code. */
@@ -83,5 +102,7 @@ export function domainOf(...urls: (string | undefined)[]): string | undefined {
   return urls
     .filter((url) => url !== undefined)
     .map((url) => new URL(url).hostname)
-    .find((host) => /^[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}$/.test(host));
+    .find((host) =>
+      /^[a-z0-9-]+(\.[a-z0-9-]+)*\.([a-z]{2,}|xn--[a-z0-9-]+)$/.test(host),
+    );
 }

@@ -1,145 +1,145 @@
-import { Socket } from 'node:net';
-import { createTransport } from 'nodemailer';
+import { createTransport, type Transporter } from 'nodemailer';
 import {
   DeliveryUnknownError,
   type Message,
   type Sender,
 } from '../settings/sender.interface.js';
+import { parseSmtpUrl, type SmtpOptions } from '../settings/smtp-options.js';
+import {
+  type Envelope,
+  type SmtpConnection,
+  type SmtpError,
+  smtpError,
+} from './smtp-connection.js';
+import { SmtpPool } from './smtp-pool.js';
 
-/** Below the 5 s after which a client abandons an attempt, so that the client still gets the answer. */
-const TIMEOUT_MS = 4_000;
+/** Half of the time that a message has. */
+const MAX_WAIT_MS = 2_000;
 /** With a mail server that takes 200 ms per message, 50 messages a second. */
 const MAX_CONNECTIONS = 10;
+/** For `verify()`. */
+const LOGIN_TIMEOUT_MS = 10_000;
 
 /**
- * Delivers e-mail through a mail server, each message over a connection of its own.
+ * Delivers e-mail through a mail server, over connections that are used again.
  *
- * A message has `timeoutMs` from `send()` to the mail server's receipt, and waits
- * for a free connection half of that at most: a conversation that starts later
- * would probably be cut off, and it would be unknown whether the message was
- * delivered. At the deadline the socket is destroyed, even if the mail server is
- * still writing: one that sends a byte a second holds at most `maxConnections`
- * sockets, and none after the deadline.
+ * A message waits for a free connection for a part of its time: a conversation that
+ * starts later would probably be cut off, and it would be unknown whether the
+ * message was delivered. When its signal aborts, the socket is destroyed, even if the
+ * mail server is still writing: one that sends a byte a second holds at most
+ * `maxConnections` sockets, and none for long.
  */
 export class SmtpSender implements Sender {
-  private open = 0;
-  private readonly waiting = new Set<() => void>();
+  private readonly composer: Transporter;
+  private readonly pool: SmtpPool;
 
   constructor(
-    private readonly options: { url: string; from: string },
-    private readonly timeoutMs = TIMEOUT_MS,
-    private readonly maxConnections = MAX_CONNECTIONS,
-  ) {}
-
-  /** @throws DeliveryUnknownError if the conversation began and ended without a receipt */
-  async send(message: Message): Promise<void> {
-    const deadline = AbortSignal.timeout(this.timeoutMs);
-    await this.waitForPlace();
-    const socket = new Socket();
-    socket.once('close', () => this.freePlace());
-    const late = new Promise<never>((_, reject) => {
-      deadline.addEventListener('abort', () => {
-        reject(smtpError('ETIMEDOUT'));
-        socket.destroy();
-      });
-    });
-    let isConnected = false;
-    socket.once('connect', () => (isConnected = true));
-    try {
-      await Promise.race([this.converse(message, socket), late]);
-    } catch (error) {
-      socket.destroy();
-      if (!isConnected || isUnsent(error as SmtpError)) throw error;
-      throw new DeliveryUnknownError('No receipt', { cause: error });
-    }
-    // After the receipt, QUIT may take until the deadline.
-  }
-
-  /** Connects and logs in, and sends nothing. @throws Error if that fails */
-  async verify(): Promise<void> {
-    await createTransport({
-      url: this.options.url,
-      connectionTimeout: this.timeoutMs,
-      greetingTimeout: this.timeoutMs,
-      socketTimeout: this.timeoutMs,
-    } as object).verify();
-  }
-
-  private async converse(
-    { to, subject, text }: Message,
-    socket: Socket,
-  ): Promise<void> {
-    const { url, from } = this.options;
-    const transport = createTransport(
+    { url, from, dkim }: SmtpOptions,
+    private readonly maxWaitMs = MAX_WAIT_MS,
+    maxConnections = MAX_CONNECTIONS,
+  ) {
+    this.pool = new SmtpPool(parseSmtpUrl(url), maxConnections);
+    this.composer = createTransport(
       {
-        url,
-        greetingTimeout: this.timeoutMs,
-        socketTimeout: this.timeoutMs,
+        streamTransport: true,
+        buffer: true,
+        newline: 'windows',
         disableFileAccess: true,
         disableUrlAccess: true,
-        getSocket: connectorOf(socket),
+        ...(dkim && {
+          dkim: {
+            domainName: dkim.domain,
+            keySelector: dkim.selector,
+            privateKey: dkim.privateKey,
+          },
+        }),
       } as object,
       { from },
     );
-    // An object: a string would be parsed as a list of addresses.
-    await transport.sendMail({ to: { name: '', address: to }, subject, text });
   }
 
-  /** Rejects after half of the time; nothing has been sent then. */
-  private async waitForPlace(): Promise<void> {
-    if (this.open < this.maxConnections) {
-      this.open += 1;
-      return;
+  /** @throws DeliveryUnknownError if the mail server was given the message, and gave no receipt */
+  async send(message: Message, signal: AbortSignal): Promise<void> {
+    const untilMs = performance.now() + this.maxWaitMs;
+    const { envelope, source } = await this.compose(message);
+    const deliverBy = (connection: SmtpConnection) =>
+      this.within(signal, connection, () =>
+        connection.deliver(envelope, source),
+      );
+    const first = await this.pool.take(untilMs);
+    if (!first.isOpen) return await deliverBy(first);
+    try {
+      await deliverBy(first);
+    } catch (error) {
+      // A mail server may close a connection at any time. Nothing was sent: a new one is tried.
+      const isStale = !first.hasBegun && !signal.aborted && isLost(error);
+      if (!isStale) throw error;
+      this.pool.quitIdle();
+      await deliverBy(await this.pool.take(untilMs));
     }
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(start);
-        reject(smtpError('EMAXCONNECTIONS'));
-      }, this.timeoutMs / 2);
-      const start = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.waiting.add(start);
-    });
   }
 
-  /** Gives the place of a closed connection to the message that has waited longest. */
-  private freePlace(): void {
-    const [next] = this.waiting;
-    if (next) {
-      this.waiting.delete(next);
-      next();
-    } else this.open -= 1;
+  /** Connects, logs in and quits. @throws Error if that fails */
+  async verify(): Promise<void> {
+    const signal = AbortSignal.timeout(LOGIN_TIMEOUT_MS);
+    const connection = await this.pool.take(performance.now());
+    await this.within(signal, connection, () => Promise.resolve());
+    this.close();
+  }
+
+  /** Closes idle connections now, and the others after their message. */
+  close(): void {
+    this.pool.close();
+  }
+
+  private async compose({
+    to,
+    subject,
+    text,
+  }: Message): Promise<{ envelope: Envelope; source: Uint8Array }> {
+    const { envelope, message } = (await this.composer.sendMail({
+      // An object: a string would be parsed as a list of addresses.
+      to: { name: '', address: to },
+      subject,
+      text,
+      // Keeps automatic replies away [RFC 3834].
+      headers: { 'auto-submitted': 'auto-generated' },
+    })) as { envelope: { from: string; to: string[] }; message: Uint8Array };
+    const [address, ...others] = envelope.to;
+    if (address === undefined || others.length > 0)
+      throw smtpError('EENVELOPE');
+    return { envelope: { from: envelope.from, to: address }, source: message };
+  }
+
+  /** Opens the connection where it is new, does the work, and keeps it; closes it if anything fails, and when the signal aborts. */
+  private async within(
+    signal: AbortSignal,
+    connection: SmtpConnection,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const end = () => connection.destroy();
+    signal.addEventListener('abort', end);
+    try {
+      if (signal.aborted) throw smtpError('ETIMEDOUT');
+      if (!connection.isOpen) await connection.open();
+      await work();
+    } catch (cause) {
+      connection.destroy();
+      const error = signal.aborted
+        ? smtpError('ETIMEDOUT')
+        : (cause as SmtpError);
+      throw connection.hasBegun && error.responseCode === undefined
+        ? new DeliveryUnknownError('No receipt', { cause: error })
+        : error;
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+    this.pool.release(connection);
   }
 }
 
-interface SmtpError extends NodeJS.ErrnoException {
-  responseCode?: number;
-  timeoutType?: string;
-}
-
-const smtpError = (code: string): SmtpError =>
-  Object.assign(new Error('Not sent in time'), { code });
-
-/** Makes nodemailer use our socket: it destroys its own sockets only if the mail server cooperates. */
-function connectorOf(socket: Socket) {
-  return (
-    { host, port, secure }: { host: string; port?: number; secure?: boolean },
-    callback: (error: Error | null, options?: { connection: Socket }) => void,
-  ): void => {
-    socket.once('error', callback);
-    socket.connect(port || (secure ? 465 : 587), host, () =>
-      callback(null, { connection: socket }),
-    );
-  };
-}
-
-/** Whether the message was certainly not sent: the mail server refused it, or never got it. */
-function isUnsent({ responseCode, timeoutType, code }: SmtpError): boolean {
-  return (
-    responseCode !== undefined ||
-    timeoutType === 'GREETING_TIMEOUT' ||
-    /^E(AUTH|DNS|ENVELOPE|TLS)$/.test(code ?? '')
-  );
+/** Whether the connection ended, rather than the mail server refusing the message. */
+function isLost(error: unknown): boolean {
+  const { responseCode } = error as SmtpError;
+  return responseCode === undefined || responseCode === 421;
 }

@@ -1,70 +1,86 @@
 import type { Twilio } from 'twilio';
+import type { TwilioOptions } from '../settings/delivery-options.js';
 import {
   DeliveryUnknownError,
   type Message,
   type Sender,
 } from '../settings/sender.interface.js';
-import type { TwilioOptions } from '../settings/delivery-options.js';
 import { StartError } from '../settings/start-error.js';
-import { isNotConnected } from './send-errors.js';
+import { Gateway } from './gateway.js';
 
-/** Below the 5 s that a client waits for an answer. */
-const TIMEOUT_MS = 4_000;
-
-/** Twilio's names of the languages that it speaks. */
-const SPOKEN: Readonly<Record<string, string>> = {
-  en: 'en-US',
-  de: 'de-DE',
-  es: 'es-ES',
-  fr: 'fr-FR',
-  ar: 'arb',
-};
+/** What Twilio's library asks of an HTTP client. */
+interface TwilioRequest {
+  method: string;
+  uri: string;
+  username?: string;
+  password?: string;
+  headers?: Record<string, string>;
+  data?: Record<string, string>;
+}
 
 /** SMS and calls by Twilio, or a gateway with the same API. */
 export class TwilioSender implements Sender {
+  private readonly gateway = new Gateway();
+
   private constructor(
-    private readonly client: Twilio,
-    private readonly from: string,
+    private readonly createClient: (httpClient: unknown) => Twilio,
+    private readonly options: TwilioOptions,
   ) {}
 
   /** @throws StartError without the package `twilio` */
-  static async load({
-    accountSid,
-    authToken,
-    from,
-    baseUrl,
-  }: TwilioOptions): Promise<TwilioSender> {
+  static async load(options: TwilioOptions): Promise<TwilioSender> {
     const { default: twilio } = await loadTwilio();
-    const httpClient = new twilio.RequestClient({
-      timeout: TIMEOUT_MS,
-      autoRetry: false,
-    });
-    const request = httpClient.request.bind(httpClient);
-    httpClient.request = (options) =>
-      request({
-        ...options,
-        uri: baseUrl ? at(baseUrl, options.uri) : options.uri,
-        allowRedirects: false,
-      });
+    const { accountSid, authToken } = options;
     return new TwilioSender(
-      twilio(accountSid, authToken, { httpClient }),
-      from,
+      (httpClient) =>
+        twilio(accountSid, authToken, { httpClient: httpClient as never }),
+      options,
     );
   }
 
-  async send(message: Message): Promise<void> {
-    const { client, from } = this;
+  async send(message: Message, signal: AbortSignal): Promise<void> {
+    const { from } = this.options;
     const { to } = message;
+    // A client of its own: the library hands no signal on.
+    const client = this.createClient({
+      request: (request: TwilioRequest) => this.ask(request, signal),
+    });
     try {
       await (message.channel === 'voice'
         ? client.calls.create({ from, to, twiml: spoken(message) })
         : client.messages.create({ from, to, body: message.text }));
     } catch (error) {
+      if (error instanceof DeliveryUnknownError) throw error;
       const { status } = error as { status?: number };
-      const isRefused = status !== undefined && status >= 300 && status < 500;
-      if (isRefused || isNotConnected(error)) throw error;
-      throw new DeliveryUnknownError('No answer of Twilio', { cause: error });
+      throw status === undefined
+        ? error
+        : Object.assign(error as Error, { responseCode: status });
     }
+  }
+
+  async close(): Promise<void> {
+    await this.gateway.close();
+  }
+
+  private async ask(
+    { uri, username, password, headers, data }: TwilioRequest,
+    signal: AbortSignal,
+  ) {
+    const { baseUrl } = this.options;
+    const credentials = Buffer.from(`${username}:${password}`);
+    return await this.gateway.ask(
+      {
+        url: baseUrl ? at(baseUrl, uri) : uri,
+        method: 'POST',
+        headers: {
+          ...headers,
+          authorization: `Basic ${credentials.toString('base64')}`,
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: new URLSearchParams(data).toString(),
+      },
+      signal,
+    );
   }
 }
 
@@ -74,10 +90,29 @@ function at(baseUrl: string, uri: string): string {
   return `${baseUrl.replace(/\/+$/, '')}${pathname}${search}`;
 }
 
-/** The text, after a moment for the person to put the phone to their ear. */
+/**
+ * The text in TwiML: after a moment for the person to put the phone to their ear,
+ * and a second after each digit of the code, which the text has as `1, 2, 3`.
+ */
 function spoken({ text, locale }: Message): string {
-  const language = SPOKEN[locale] ?? locale;
-  return `<Response><Pause length="1"/><Say language="${escaped(language)}">${escaped(text)}</Say></Response>`;
+  const language = spokenLanguageOf(locale);
+  const say = (words: string) =>
+    `<Say language="${escaped(language)}">${escaped(words)}</Say>`;
+  const parts = text
+    .split(/(\d(?:, \d)+)/)
+    .filter((part) => part.trim() !== '')
+    .map((part) =>
+      /^\d, /.test(part)
+        ? part.split(', ').map(say).join('<Pause length="1"/>')
+        : say(part.trim()),
+    );
+  return `<Response><Pause length="1"/>${parts.join('')}</Response>`;
+}
+
+/** As Twilio names it: with the region where most people speak it, such as `nl-NL`. */
+function spokenLanguageOf(locale: string): string {
+  const { language, region } = new Intl.Locale(locale).maximize();
+  return language === 'ar' ? 'arb' : `${language}-${region}`;
 }
 
 const escaped = (text: string) =>

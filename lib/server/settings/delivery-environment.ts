@@ -1,12 +1,17 @@
+import { readFileSync } from 'node:fs';
 import type { HttpGatewayOptions } from './delivery-options.js';
 import type { Environment } from './environment-values.js';
 import type { GAuthifyServerOptions } from './server.options.js';
+import type { DkimOptions } from './smtp-options.js';
 import { StartError } from './start-error.js';
 
 /** The variables of delivery, by the option that they set. */
 export const DELIVERY_VARIABLES: Readonly<Record<string, string>> = {
   'smtp.url': 'SMTP_URL',
   'smtp.from': 'MAIL_FROM',
+  'smtp.dkim.domain': 'DKIM_DOMAIN',
+  'smtp.dkim.selector': 'DKIM_SELECTOR',
+  'smtp.dkim.privateKey': 'DKIM_KEY_FILE',
   twilio: 'TWILIO_ACCOUNT_SID',
   'twilio.accountSid': 'TWILIO_ACCOUNT_SID',
   'twilio.authToken': 'TWILIO_AUTH_TOKEN',
@@ -37,13 +42,42 @@ export function deliveryFrom(
 
 function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
   const { SMTP_URL: url, MAIL_FROM: from } = env;
-  if (!url && !from) return undefined;
+  if (!url && !from) {
+    if (env.DKIM_DOMAIN)
+      throw new StartError('DKIM_DOMAIN is set: set SMTP_URL as well');
+    return undefined;
+  }
   if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
   if (!from)
     throw new StartError(
       'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
     );
-  return { url, from };
+  return { url, from, dkim: parseDkim(env) };
+}
+
+function parseDkim(env: Environment): DkimOptions | undefined {
+  const needed = ['DKIM_DOMAIN', 'DKIM_SELECTOR', 'DKIM_KEY_FILE'];
+  const given = needed.find((name) => env[name]);
+  if (!given) return undefined;
+  const missing = needed.find((name) => !env[name]);
+  if (missing) throw new StartError(`${given} is set: set ${missing} as well`);
+  const [domain, selector, file] = needed.map((name) => env[name]!);
+  return {
+    domain: domain!,
+    selector: selector!,
+    privateKey: readKey(file!),
+  };
+}
+
+function readKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new StartError(
+      `DKIM_KEY_FILE: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`,
+      { cause: error },
+    );
+  }
 }
 
 function parseTwilio(env: Environment): GAuthifyServerOptions['twilio'] {

@@ -1,27 +1,10 @@
 import { CHANNELS } from '../../contract/channel.js';
-import { escapeFor } from './http-template.js';
+import { escapeFor, isSound } from './http-template.js';
+import { isLoopback } from './loopback.js';
 import { isObject, isString, shown } from './option-type.js';
 import { refuseUnknown } from './refuse-unknown.js';
 import type { Sender } from './sender.interface.js';
 import { StartError } from './start-error.js';
-
-/** @throws StartError */
-export function checkSmtp(smtp: { url: unknown; from: unknown }): void {
-  refuseUnknown(smtp, ['url', 'from'], 'smtp');
-  const { url, from } = smtp;
-  if (
-    !isString(url) ||
-    !URL.canParse(url) ||
-    !/^smtps?:$/.test(new URL(url).protocol)
-  )
-    throw new StartError(
-      'Option smtp.url must be an smtp:// or smtps:// URL (its value is not shown: it may hold a password)',
-    );
-  if (!isString(from) || !/^[^\r\n@]+@[^\r\n@]+$/.test(from))
-    throw new StartError(
-      `Option smtp.from must be an e-mail address, but is ${shown(from)}`,
-    );
-}
 
 /** A Twilio account, or one of a gateway with the same API. */
 export interface TwilioOptions {
@@ -49,9 +32,6 @@ export interface HttpGatewayOptions {
   body?: string | undefined;
 }
 
-const isLoopback = ({ hostname }: URL) =>
-  /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
-
 /** @throws StartError */
 function checkGatewayUrl(value: unknown, name: string): void {
   // Not shown: gateways take keys in the query.
@@ -59,7 +39,7 @@ function checkGatewayUrl(value: unknown, name: string): void {
     isString(value) && URL.canParse(value) ? new URL(value) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
     throw new StartError(`${name} must be an https URL`);
-  if (url.protocol === 'http:' && !isLoopback(url))
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
     throw new StartError(
       `${name} must be an https URL: over http, others could read the codes`,
     );
@@ -95,18 +75,22 @@ export function checkHttpGateway(options: object, name: string): void {
   const {
     url,
     method,
-    headers,
+    headers = {},
     body = '',
   } = options as Record<string, unknown>;
   checkGatewayUrl(url, `Option ${name}.url`);
   if (![undefined, 'GET', 'POST', 'PUT'].includes(method as 'GET'))
     throw new StartError(`Option ${name}.method must be GET, POST or PUT`);
-  const type = contentTypeOf(headers ?? {}, `Option ${name}.headers`);
+  checkHeaders(headers, `Option ${name}.headers`);
   if (!isString(body))
     throw new StartError(`Option ${name}.body must be a text`);
-  if (body !== '' && !escapeFor(type))
+  if (body !== '' && !escapeFor(headers))
     throw new StartError(
       `Option ${name}.headers must have a content-type of JSON, a form, XML or text/plain, so that values in the body can be escaped`,
+    );
+  if (body !== '' && !isSound(body, headers))
+    throw new StartError(
+      `Option ${name}.body must be JSON once it is filled in: write "{text}" and "{code}" in quotation marks`,
     );
   if (!/\{(text|code)\}/.test(`${url as string}${body}`))
     throw new StartError(
@@ -115,27 +99,29 @@ export function checkHttpGateway(options: object, name: string): void {
 }
 
 /** @throws StartError if the headers are no texts of one line */
-function contentTypeOf(headers: unknown, name: string): string {
-  const isText = (value: unknown): value is string =>
-    isString(value) && !/[\r\n]/.test(value);
+function checkHeaders(
+  headers: unknown,
+  name: string,
+): asserts headers is Record<string, string> {
+  const isText = (value: unknown) => isString(value) && !/[\r\n]/.test(value);
   if (!isObject(headers) || !Object.values(headers).every(isText))
     throw new StartError(`${name} must be an object of texts`);
-  const [, type = ''] =
-    Object.entries(headers as Record<string, string>).find(
-      ([key]) => key.toLowerCase() === 'content-type',
-    ) ?? [];
-  return type;
 }
 
 /** @throws StartError */
 export function checkSenders(senders: object): void {
   refuseUnknown(senders, CHANNELS, 'senders');
-  for (const [channel, sender] of Object.entries(senders))
+  const isSender = (value: unknown) =>
+    typeof (value as Partial<Sender> | null)?.send === 'function';
+  for (const [channel, value] of Object.entries(senders))
     if (
-      sender !== undefined &&
-      typeof (sender as Partial<Sender> | null)?.send !== 'function'
+      value !== undefined &&
+      !(asList(value).length && asList(value).every(isSender))
     )
       throw new StartError(
-        `Option senders.${channel} must be an object with a method send(message), but is ${shown(sender)}`,
+        `Option senders.${channel} must be an object with a method send(message), or an array of them, but is ${shown(value)}`,
       );
 }
+
+const asList = (value: unknown): unknown[] =>
+  Array.isArray(value) ? value : [value];

@@ -40,9 +40,9 @@ export function checkMessageTexts(
       `${name} must be an object by language, such as { "de": { "smsText": "…" } }, but is ${shown(value)}`,
     );
   for (const [language, texts] of Object.entries(value)) {
-    if (!/^[a-z]{2,3}$/.test(language))
+    if (!isLanguageTag(language))
       throw new StartError(
-        `${name}: ${shown(language)} must be a language of two or three letters (ISO 639), such as de`,
+        `${name}: ${shown(language)} must be a language as BCP 47 writes it, such as de or pt-BR`,
       );
     if (!isObject(texts))
       throw new StartError(
@@ -53,6 +53,16 @@ export function checkMessageTexts(
       checkText(text, `${name}.${language}.${key}`, key as keyof MessageTexts);
   }
   return value as Record<string, Partial<MessageTexts>>;
+}
+
+/** Whether it is the usual form of a tag: `pt-BR`, but not `pt-br` or `pt_BR`. */
+function isLanguageTag(text: string): boolean {
+  try {
+    const [canonical] = Intl.getCanonicalLocales(text);
+    return canonical === text && /^[a-z]{2,3}(-|$)/.test(text);
+  } catch {
+    return false;
+  }
 }
 
 function checkText(text: unknown, name: string, key: keyof MessageTexts): void {

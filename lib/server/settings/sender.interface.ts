@@ -10,7 +10,7 @@ export interface Message {
   text: string;
   /** The code alone, for senders that write their own text. */
   code: string;
-  /** Language of the text, ISO 639: `de`. */
+  /** Language of the text, BCP 47: `de`, or `pt-BR` of a realm’s own texts. */
   locale: string;
   /** Realm of the user. */
   realm: string;
@@ -22,11 +22,18 @@ export interface Message {
 export interface Sender {
   /**
    * Resolves once the message has been handed over. A rejection means that it was
-   * not: the call fails with 500, and the message does not count against the send
-   * limits, except for the spacing. If that is unknown, as after a time-out, reject with
-   * {@link DeliveryUnknownError}. Error messages are not logged: they may hold the address.
+   * not: the next sender of the channel is asked; without one, the call fails with
+   * 500, and the message does not count against the send limits, except for the
+   * spacing. If that is unknown, as after a time-out, reject with
+   * {@link DeliveryUnknownError}. Error messages are not logged: they may hold the
+   * address. Their `code` and `responseCode` are.
+   *
+   * @param signal aborts 4 s after the message was accepted; half a second later, a message without an outcome counts as unknown
    */
-  send(message: Message): Promise<void>;
+  send(message: Message, signal: AbortSignal): Promise<void>;
+
+  /** Ends connections. Called once, after the last message. */
+  close?(): void | Promise<void>;
 }
 
 /**
@@ -37,5 +44,5 @@ export class DeliveryUnknownError extends Error {
   override readonly name = 'DeliveryUnknownError';
 }
 
-/** Injection token of `Record<Channel, Sender>`. */
+/** Injection token of the senders of each channel, in their order. */
 export const SENDERS = Symbol('GAUTHIFY_SENDERS');

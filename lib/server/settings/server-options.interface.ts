@@ -5,6 +5,7 @@ import type { KeyProvider } from './key-provider.interface.js';
 import type { MetricsOptions, RequestReport } from './observability-options.js';
 import type { RealmKey } from './realm-key.js';
 import type { SecurityOptions } from './security.options.js';
+import type { SmtpOptions } from './smtp-options.js';
 import type { Sender } from './sender.interface.js';
 
 /** Values of {@link GAuthifyServerOptions.whileLocked}. */
@@ -75,8 +76,8 @@ export interface GAuthifyServerOptions {
    */
   keepQrUrl?: boolean | undefined;
 
-  /** Mail server (`smtp://…`, `smtps://…`) and sender address. @default e-mail goes to the outbox */
-  smtp?: { url: string; from: string } | undefined;
+  /** Mail server and sender address. @default e-mail goes to the outbox */
+  smtp?: SmtpOptions | undefined;
 
   /** SMS and calls by Twilio. @default both go to the outbox */
   twilio?: TwilioOptions | undefined;
@@ -90,8 +91,13 @@ export interface GAuthifyServerOptions {
   /** Countries that SMS and calls may go to, ISO 3166-1 alpha-2; a realm may have its own. @default all */
   smsCountries?: string[] | undefined;
 
-  /** Custom delivery, by channel. @default SMTP for e-mail if `smtp` is set, otherwise the outbox */
-  senders?: { [Name in Channel]?: Sender | undefined } | undefined;
+  /**
+   * Custom delivery, by channel. Of several senders, the next one is asked where the
+   * one before certainly did not send.
+   *
+   * @default what `smtp`, `twilio`, `smsHttp` and `voiceHttp` name, otherwise the outbox
+   */
+  senders?: { [Name in Channel]?: Sender | Sender[] | undefined } | undefined;
 
   /**
    * What `check/` answers while a user has to wait or is locked: `error` is a 402,

@@ -111,7 +111,7 @@ describe('refuses, in one sentence that names the option,', () => {
     ],
     [
       { senders: { sms: () => {} } },
-      'Option senders.sms must be an object with a method send(message), but is a function',
+      'Option senders.sms must be an object with a method send(message), or an array of them, but is a function',
     ],
     [
       { returnUrls: 'https://a.example.com' },

@@ -26,9 +26,9 @@ import { checkCountry } from './check-country.js';
 import {
   checkHttpGateway,
   checkSenders,
-  checkSmtp,
   checkTwilio,
 } from './delivery-options.js';
+import { checkSmtp } from './smtp-options.js';
 import {
   checkMetrics,
   type MetricsOptions,

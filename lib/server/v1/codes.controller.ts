@@ -9,10 +9,11 @@ import { TokenDto } from '../../contract/dto/token.dto.js';
 import { NotFoundError } from '../../contract/errors/not-found.error.js';
 import { RateLimitError } from '../../contract/errors/rate-limit.error.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import { DeliveryService } from '../delivery/delivery.service.js';
 import {
   DELIVERY_UNKNOWN,
-  DeliveryService,
-} from '../delivery/delivery.service.js';
+  SendersService,
+} from '../delivery/senders.service.js';
 import type { AcceptedCode } from '../factors/check.js';
 import { CheckService } from '../factors/check.service.js';
 import { Tokens } from '../factors/tokens.js';
@@ -40,6 +41,7 @@ export class CodesController {
     private readonly checks: CheckService,
     private readonly tokens: Tokens,
     private readonly delivery: DeliveryService,
+    private readonly senders: SendersService,
     private readonly inFlight: InFlight,
     private readonly observer: Observer,
     @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
@@ -154,7 +156,7 @@ export class CodesController {
         user: user.id,
         details: { channel },
       }),
-      handOver: ({ prepared }) => delivery.handOver(prepared),
+      handOver: ({ prepared }) => this.senders.send(prepared.message),
       undo: (unit, { prepared }) => delivery.undo(unit, prepared),
       isUnknown: (error) =>
         error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN,
