@@ -62,7 +62,7 @@ export class SmtpConnection {
       socketTimeout: IDLE_MS * 2,
     });
     this.protocol = protocol;
-    protocol.on('error', (error) => this.fail(error));
+    protocol.on('error', (error: Error) => this.fail(error));
     protocol.once('end', () => this.destroy());
     await this.step((resolve) => protocol.connect(resolve));
     if (auth) await this.step((resolve) => protocol.login(auth, resolve));

@@ -95,7 +95,7 @@ function checkDkim(dkim: unknown): void {
       `Option smtp.dkim must be an object { domain, selector, privateKey }, but is ${kindOf(dkim)}`,
     );
   refuseUnknown(dkim, ['domain', 'selector', 'privateKey'], 'smtp.dkim');
-  const { domain, selector, privateKey } = dkim as Record<string, unknown>;
+  const { domain, selector, privateKey } = dkim;
   for (const [name, value] of Object.entries({ domain, selector }))
     if (!isString(value) || !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value))
       throw new StartError(
