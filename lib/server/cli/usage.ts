@@ -15,6 +15,8 @@ Without a command it serves. Environment variables configure it:
   GAUTHIFY_LEGACY_ROUTES     true: answer clients of version 1.2 (false)
   GAUTHIFY_AUDIT             false: no audit log (true)
   SMTP_URL, MAIL_FROM        mail server and sender (messages go to the outbox)
+  DKIM_DOMAIN, DKIM_SELECTOR, DKIM_KEY_FILE
+                             signs e-mail with an RSA key in a PEM file (none)
   TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM, TWILIO_BASE_URL
                              SMS and calls by Twilio, or a compatible gateway (the outbox)
   SMS_HTTP_URL, SMS_HTTP_METHOD, SMS_HTTP_HEADERS, SMS_HTTP_BODY

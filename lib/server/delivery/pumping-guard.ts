@@ -14,11 +14,21 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Old rows that one message deletes at most; it adds two. */
 const PURGE_ROWS = 20;
 
+/** What a message counts in. */
+interface Limit {
+  subject: string;
+  /** Codes that may go unused where few are entered. */
+  max: number;
+  /** Codes that may go unused at all. */
+  most: number;
+}
+
 /**
  * Stops SMS pumping: someone makes a site send messages to numbers that earn them
- * money, and enters none of the codes. Messages whose code was not entered are
- * counted by block of 10,000 numbers, and by country and realm, for 24 hours from
- * the first one. Where many of them are, and few codes are entered, no more go.
+ * money, and enters none of the codes. Messages whose code was not entered, or not
+ * yet, are counted by block of 10,000 numbers, and by country, for 24 hours from the
+ * first one. Where there are many of them, and few codes were entered on this day
+ * and the one before, no more go.
  */
 @Injectable()
 export class PumpingGuard {
@@ -41,16 +51,21 @@ export class PumpingGuard {
   ): Promise<string> {
     const { security } = this.settings;
     await this.forgetOld(unit);
-    const limits = [
-      [`block ${realm} ${channel} ${block}`, security.unusedCodesPerBlock],
-      [
-        `country ${realm} ${channel} ${country}`,
-        security.unusedCodesPerCountry,
-      ],
-    ] as const;
+    const limits: Limit[] = [
+      {
+        subject: `block ${realm} ${channel} ${block}`,
+        max: security.unusedCodesPerBlock,
+        most: Infinity,
+      },
+      {
+        subject: `country ${realm} ${channel} ${country}`,
+        max: security.unusedCodesPerCountry,
+        most: security.mostUnusedCodesPerCountry,
+      },
+    ];
     // Always the block first, so that two units cannot deadlock.
-    for (const [subject, max] of limits) await this.takeOne(unit, subject, max);
-    return limits.map(([subject]) => subject).join('\n');
+    for (const limit of limits) await this.takeOne(unit, limit);
+    return limits.map(({ subject }) => subject).join('\n');
   }
 
   /** Uncounts a message that was certainly not sent. */
@@ -64,48 +79,83 @@ export class PumpingGuard {
         .execute();
   }
 
-  private async takeOne(
-    { db, dialect }: Unit,
-    subject: string,
-    max: number,
-  ): Promise<void> {
+  private async takeOne(unit: Unit, limit: Limit): Promise<void> {
     const now = this.now();
-    const fresh = { subject, since: now, sent: 1, entered: 0 };
-    const created = await db
-      .insertInto('message_counts')
-      .values(fresh)
-      .onConflict((conflict) => conflict.doNothing())
-      .returning('subject')
-      .executeTakeFirst();
-    if (created) return;
-    const row = await db
-      .selectFrom('message_counts')
-      .selectAll()
-      .where('subject', '=', subject)
-      .$if(dialect === 'postgres', (query) => query.forUpdate())
-      .executeTakeFirstOrThrow();
+    const { subject } = limit;
+    const fresh = {
+      subject,
+      since: now,
+      sent: 1,
+      entered: 0,
+      last_sent_at: now,
+    };
+    const row = await this.lockOrCreate(unit, { ...fresh, entered_before: 0 });
+    if (row === undefined) return;
     const isOver = row.since <= now - DAY_MS;
-    if (!isOver && this.isPumped(row, max))
-      throw new RateLimitError(
-        `Too many codes sent to numbers like this one were not entered: wait ${inSeconds(Math.ceil((row.since + DAY_MS - now) / 1000))}, or use another channel`,
-        {
-          errorCode: 'too_many_unused_codes',
-          retryAfterSeconds: Math.ceil((row.since + DAY_MS - now) / 1000),
-        },
-      );
-    await db
+    const isOlder = row.since <= now - 2 * DAY_MS;
+    const entered_before = isOlder ? 0 : row.entered;
+    if (!isOver && this.isPumped(row, limit)) throw this.refusal(row);
+    await unit.db
       .updateTable('message_counts')
-      .set(isOver ? fresh : { sent: row.sent + 1 })
+      .set(
+        isOver
+          ? { ...fresh, entered_before }
+          : { sent: row.sent + 1, last_sent_at: now },
+      )
       .where('subject', '=', subject)
       .execute();
   }
 
-  private isPumped({ sent, entered }: MessageCountRow, max: number): boolean {
-    const { minEnteredShare } = this.settings.security;
-    return sent - entered >= max && entered * 100 < sent * minEnteredShare;
+  /** The row, locked; `undefined` if it is the new one. */
+  private async lockOrCreate(
+    { db, dialect }: Unit,
+    fresh: MessageCountRow,
+  ): Promise<MessageCountRow | undefined> {
+    for (;;) {
+      const created = await db
+        .insertInto('message_counts')
+        .values(fresh)
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('subject')
+        .executeTakeFirst();
+      if (created) return undefined;
+      const row = await db
+        .selectFrom('message_counts')
+        .selectAll()
+        .where('subject', '=', fresh.subject)
+        .$if(dialect === 'postgres', (query) => query.forUpdate())
+        .executeTakeFirst();
+      // Another unit may have deleted the old row in between.
+      if (row) return row;
+    }
   }
 
-  private async forgetOld({ db }: Unit): Promise<void> {
+  private isPumped(
+    { sent, entered, entered_before }: MessageCountRow,
+    { max, most }: Limit,
+  ): boolean {
+    const { minEnteredShare } = this.settings.security;
+    const unused = sent - entered;
+    const isRarelyEntered =
+      (entered + entered_before) * 100 <
+      (sent + entered_before) * minEnteredShare;
+    return unused >= most || (unused >= max && isRarelyEntered);
+  }
+
+  /** Says when the last code expires: until then, some may be entered. After that, when the day ends. */
+  private refusal({ since, last_sent_at }: MessageCountRow): RateLimitError {
+    const now = this.now();
+    const { sentCodeTtlSeconds } = this.settings.security;
+    const expiry = last_sent_at + sentCodeTtlSeconds * 1000;
+    const until = expiry > now ? expiry : since + DAY_MS;
+    const retryAfterSeconds = Math.ceil((until - now) / 1000);
+    return new RateLimitError(
+      `Too many codes sent to numbers like this one were not entered: wait ${inSeconds(retryAfterSeconds)}, or use another channel`,
+      { errorCode: 'too_many_unused_codes', retryAfterSeconds },
+    );
+  }
+
+  private async forgetOld({ db, dialect }: Unit): Promise<void> {
     await db
       .deleteFrom('message_counts')
       .where('subject', 'in', (eb) =>
@@ -113,7 +163,11 @@ export class PumpingGuard {
           .selectFrom('message_counts')
           .select('subject')
           .where('since', '<=', this.now() - 2 * DAY_MS)
-          .limit(PURGE_ROWS),
+          .limit(PURGE_ROWS)
+          // Rows that another unit deletes or renews: waiting for them could deadlock.
+          .$if(dialect === 'postgres', (query) =>
+            query.forUpdate().skipLocked(),
+          ),
       )
       .execute();
   }

@@ -42,31 +42,45 @@ export function deliveryFrom(
 
 function parseSmtp(env: Environment): GAuthifyServerOptions['smtp'] {
   const { SMTP_URL: url, MAIL_FROM: from } = env;
-  if (!url && !from) {
-    if (env.DKIM_DOMAIN)
-      throw new StartError('DKIM_DOMAIN is set: set SMTP_URL as well');
-    return undefined;
-  }
-  if (!url) throw new StartError('MAIL_FROM is set: set SMTP_URL as well');
+  const dkim = parseDkim(env);
+  if (!url && !from && !dkim) return undefined;
+  if (!url)
+    throw new StartError(
+      `${from ? 'MAIL_FROM' : 'DKIM_DOMAIN'} is set: set SMTP_URL as well`,
+    );
   if (!from)
     throw new StartError(
       'SMTP_URL is set: set MAIL_FROM, the address that codes are sent from, as well',
     );
-  return { url, from, dkim: parseDkim(env) };
+  return { url, from, dkim };
 }
 
 function parseDkim(env: Environment): DkimOptions | undefined {
-  const needed = ['DKIM_DOMAIN', 'DKIM_SELECTOR', 'DKIM_KEY_FILE'];
-  const given = needed.find((name) => env[name]);
-  if (!given) return undefined;
-  const missing = needed.find((name) => !env[name]);
-  if (missing) throw new StartError(`${given} is set: set ${missing} as well`);
-  const [domain, selector, file] = needed.map((name) => env[name]!);
+  const values = allOrNone(env, [
+    'DKIM_DOMAIN',
+    'DKIM_SELECTOR',
+    'DKIM_KEY_FILE',
+  ]);
+  if (!values) return undefined;
+  const [domain, selector, file] = values;
   return {
     domain: domain!,
     selector: selector!,
     privateKey: readKey(file!),
   };
+}
+
+/** The values of variables that only make sense together. @throws StartError if some are missing */
+function allOrNone(
+  env: Environment,
+  names: readonly string[],
+): string[] | undefined {
+  const given = names.filter((name) => env[name]);
+  if (given.length === 0) return undefined;
+  const missing = names.find((name) => !env[name]);
+  if (missing)
+    throw new StartError(`${given[0]} is set: set ${missing} as well`);
+  return names.map((name) => env[name]!);
 }
 
 function readKey(file: string): string {
@@ -81,14 +95,18 @@ function readKey(file: string): string {
 }
 
 function parseTwilio(env: Environment): GAuthifyServerOptions['twilio'] {
-  const needed = ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM'];
   const baseUrl = env.TWILIO_BASE_URL || undefined;
-  const given = ['TWILIO_BASE_URL', ...needed].filter((name) => env[name]);
-  if (given.length === 0) return undefined;
-  const missing = needed.find((name) => !env[name]);
-  if (missing)
-    throw new StartError(`${given[0]} is set: set ${missing} as well`);
-  const [accountSid, authToken, from] = needed.map((name) => env[name]!);
+  const values = allOrNone(env, [
+    'TWILIO_ACCOUNT_SID',
+    'TWILIO_AUTH_TOKEN',
+    'TWILIO_FROM',
+  ]);
+  if (!values && baseUrl)
+    throw new StartError(
+      'TWILIO_BASE_URL is set: set TWILIO_ACCOUNT_SID as well',
+    );
+  if (!values) return undefined;
+  const [accountSid, authToken, from] = values;
   return {
     accountSid: accountSid!,
     authToken: authToken!,

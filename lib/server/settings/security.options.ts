@@ -36,8 +36,10 @@ export interface SecurityOptions {
   unusedCodesPerBlock: number;
   /** The same to a country. @default 1000 */
   unusedCodesPerCountry: number;
-  /** Per cent of codes: where at least so many are entered, the two limits before do not apply. @default 30 */
+  /** Per cent of codes: where at least so many are entered, today and yesterday, the two limits before do not apply. @default 50 */
   minEnteredShare: number;
+  /** SMS or calls of a realm to a country in 24 hours whose codes are not entered, however many others are. @default 10000 */
+  mostUnusedCodesPerCountry: number;
   /** How long an additional authenticator app may wait for its first right code, seconds. @default 86400 */
   pendingFactorTtlSeconds: number;
   /** Life of a token `gat…`, seconds. @default 300 */
@@ -66,7 +68,8 @@ export const SECURITY_DEFAULTS: Readonly<SecurityOptions> = Object.freeze({
   sendsPerDay: 50,
   unusedCodesPerBlock: 20,
   unusedCodesPerCountry: 1000,
-  minEnteredShare: 30,
+  minEnteredShare: 50,
+  mostUnusedCodesPerCountry: 10_000,
   pendingFactorTtlSeconds: 86_400,
   tokenTtlSeconds: 300,
   idempotencyTtlSeconds: 600,

@@ -196,4 +196,17 @@ export const MIGRATIONS: Record<string, Migration> = {
         .execute();
     },
   },
+  '0013_entered_before': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      for (const column of ['entered_before', 'last_sent_at'] as const)
+        await db.schema
+          .alterTable('message_counts')
+          .addColumn(
+            column,
+            column === 'last_sent_at' ? 'bigint' : 'integer',
+            (definition) => definition.notNull().defaultTo(0),
+          )
+          .execute();
+    },
+  },
 };

@@ -71,6 +71,10 @@ export interface MessageCountRow {
   sent: number;
   /** how many of their codes were entered */
   entered: number;
+  /** how many were in the 24 hours before `since` */
+  entered_before: number;
+  /** when the last one was sent */
+  last_sent_at: number;
 }
 
 export interface TokenRow {
