@@ -11,9 +11,11 @@ export interface CommandTools {
   print(line: string): void;
   /** The result: the lines for a person, or with `--json` the data. */
   result(data: unknown, lines: readonly string[]): void;
-  /** How far it is, on the standard error output; nothing with `--json`. */
+  /** How far it is, on the standard error output, not more often than people read it; nothing with `--json`. */
   progress(line: string): void;
-  /** On the standard error output. */
+  /** A line beside the result, on the standard error output. */
+  note(line: string): void;
+  /** The same, with the name of the program before it. */
   warn(line: string): void;
   /** Gives the work the server of this environment, without HTTP, and closes it after. */
   withServer<Result>(

@@ -39,6 +39,16 @@ export class NotedChanges {
 
   /** Notes an event at the end of a unit. */
   note(unit: Unit, realm: string, event: AuditEvent): Promise<void> {
-    return this.audit.append(unit, [{ ...event, realm, origin: CLI_ORIGIN }]);
+    return this.noteAll(unit, [{ ...event, realm }]);
+  }
+
+  noteAll(
+    unit: Unit,
+    events: readonly (AuditEvent & { realm: string })[],
+  ): Promise<void> {
+    return this.audit.append(
+      unit,
+      events.map((event) => ({ ...event, origin: CLI_ORIGIN })),
+    );
   }
 }

@@ -4,7 +4,10 @@ import { optionsFromEnvironment } from '../settings/environment.js';
 import type { Environment } from '../settings/environment-values.js';
 import type { CommandTools } from './command-tools.js';
 import { auditCommand } from './commands/audit.js';
+import { ProgressLine } from './progress-line.js';
 import { checkConfigCommand } from './commands/check-config.js';
+import { exportCommand } from './commands/export.js';
+import { importCommand } from './commands/import.js';
 import { keyCommand } from './commands/key.js';
 import { quickTestCommand } from './commands/quick-test.js';
 import { realmCommand } from './commands/realm.js';
@@ -51,6 +54,8 @@ export async function run(
     realmCommand,
     keyCommand,
     userCommand,
+    importCommand,
+    exportCommand,
     rotateKeysCommand,
     auditCommand,
     checkConfigCommand,
@@ -72,8 +77,11 @@ export async function run(
 
 function toolsOf(program: Command, env: Environment): CommandTools {
   const isJson = () => program.opts<{ json?: true }>().json === true;
-  const write = (stream: NodeJS.WriteStream, line: string) =>
+  const progress = new ProgressLine(process.stderr);
+  const write = (stream: NodeJS.WriteStream, line: string) => {
+    progress.end();
     stream.write(`${line}\n`);
+  };
   return {
     env,
     get isJson() {
@@ -85,8 +93,9 @@ function toolsOf(program: Command, env: Environment): CommandTools {
         write(process.stdout, line);
     },
     progress: (line) => {
-      if (!isJson()) write(process.stderr, line);
+      if (!isJson()) progress.show(line);
     },
+    note: (line) => write(process.stderr, line),
     warn: (line) => write(process.stderr, `gauthify-server: ${line}`),
     withServer: (work) => withServer(env, work),
   };

@@ -7,15 +7,18 @@ import { LocalKeyProvider } from './local-key-provider.js';
 import type { Database, Queries, Unit } from './database.js';
 import type { DataKeyRow } from './schema.js';
 
-/** Encrypts secrets, or hashes codes and keys. */
 export interface DataKey {
   /** Stored with everything the key encrypted or hashed. */
   id: string;
-  purpose: 'encryption' | 'hashing';
+  /** Encrypts secrets, hashes codes and keys, or hashed recovery codes that were imported. */
+  purpose: 'encryption' | 'hashing' | 'recovery';
   key: Buffer;
   /** Milliseconds since 1970. */
   createdAt: number;
 }
+
+/** Hashes recovery codes. */
+export type RecoveryKey = Pick<DataKey, 'id' | 'key'>;
 
 /**
  * The data keys of the database, each encrypted by a {@link KeyProvider}: envelope
@@ -77,6 +80,42 @@ export class DataKeys {
     const row = await this.seal(key);
     await this.database.unit(({ db }) => insert(db, [row]));
     return key;
+  }
+
+  /**
+   * Adds keys that hashed recovery codes of another database.
+   *
+   * @param isDryRun changes nothing
+   * @returns ids of those that are usable: not those whose id a different key has here
+   */
+  async addRecoveryKeys(
+    given: readonly RecoveryKey[],
+    isDryRun: boolean,
+  ): Promise<Set<string>> {
+    const known = recoveryKeysOf(await this.load());
+    const knownOf = (id: string) => known.find((one) => one.id === id);
+    const usable = given.filter(
+      ({ id, key }) => knownOf(id)?.key.equals(key) ?? true,
+    );
+    if (!isDryRun) await this.store(usable.filter(({ id }) => !knownOf(id)));
+    return new Set(usable.map(({ id }) => id));
+  }
+
+  private async store(keys: readonly RecoveryKey[]): Promise<void> {
+    if (keys.length === 0) return;
+    const createdAt = this.now();
+    const rows = await Promise.all(
+      keys.map(({ id, key }) =>
+        this.seal({ id, key, purpose: 'recovery', createdAt }),
+      ),
+    );
+    await this.database.unit(({ db }) =>
+      db
+        .insertInto('data_keys')
+        .values(rows)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute(),
+    );
   }
 
   /**
@@ -174,17 +213,24 @@ export function derivedKeys(
   return (['encryption', 'hashing'] as const).map((purpose) => ({
     id,
     purpose,
-    key: Buffer.from(
-      hkdfSync(
-        'sha256',
-        Buffer.from(key, 'base64'),
-        '',
-        `nestjs-gauthify ${purpose}`,
-        32,
-      ),
-    ),
+    key: derived(Buffer.from(key, 'base64'), purpose),
     createdAt,
   }));
+}
+
+/** The keys that hash recovery codes: one made of each key that hashes, which cannot be found from it, and the imported ones. */
+export function recoveryKeysOf(keys: readonly DataKey[]): RecoveryKey[] {
+  return keys.flatMap(({ id, purpose, key }) => {
+    if (purpose === 'encryption') return [];
+    return [
+      { id, key: purpose === 'recovery' ? key : derived(key, 'recovery') },
+    ];
+  });
+}
+
+function derived(key: Buffer, purpose: string): Buffer {
+  const info = `nestjs-gauthify ${purpose}`;
+  return Buffer.from(hkdfSync('sha256', key, '', info, 32));
 }
 
 async function lockTable({ db, dialect }: Unit): Promise<void> {

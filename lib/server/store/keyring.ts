@@ -5,7 +5,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import type { DataKey } from './data-keys.js';
+import { type DataKey, type RecoveryKey, recoveryKeysOf } from './data-keys.js';
 
 const NONCE_BYTES = 12;
 /** Nonces that are drawn at once: the call to the generator takes longer than the encryption. */
@@ -27,6 +27,8 @@ export class Keyring {
   keys!: readonly DataKey[];
   private encryption!: readonly DataKey[];
   private hashing!: readonly DataKey[];
+  /** Keys that hash recovery codes, the newest first, and those of imported ones. */
+  recoveryKeys!: readonly RecoveryKey[];
   /** Random bytes for the next nonces. */
   private nonces = Buffer.alloc(0);
 
@@ -43,6 +45,7 @@ export class Keyring {
     this.keys = keys;
     this.encryption = keys.filter(({ purpose }) => purpose === 'encryption');
     this.hashing = keys.filter(({ purpose }) => purpose === 'hashing');
+    this.recoveryKeys = recoveryKeysOf(keys);
   }
 
   get newestEncryptionKey(): DataKey {
@@ -99,8 +102,7 @@ export class Keyring {
 
   /** Keyed hash: six-digit codes cannot be found from a stolen database. */
   hash(value: string): string {
-    const [newest] = this.hashing as [DataKey];
-    return `${newest.id}.${mac(newest, value)}`;
+    return hashBy(this.hashing[0]!, value);
   }
 
   /**
@@ -113,13 +115,20 @@ export class Keyring {
 
   /** Whether `record` is a {@link hash} of `value`; in constant time. */
   matches(record: string, value: string): boolean {
-    const [id, expected] = splitRecord(record);
-    const key = this.hashing.find((candidate) => candidate.id === id);
-    if (!key) return false;
-    return timingSafeEqual(
-      Buffer.from(mac(key, value)),
-      Buffer.from(expected.padEnd(43).slice(0, 43)),
-    );
+    return matchesBy(this.hashing, record, value);
+  }
+
+  /**
+   * Hashes a recovery code, with a key for nothing else: an export takes it along, so
+   * that the codes work where they are imported.
+   */
+  hashRecovery(value: string): string {
+    return hashBy(this.recoveryKeys[0]!, value);
+  }
+
+  /** Whether `record` is a {@link hashRecovery} of `value`, here or where it was imported from; in constant time. */
+  matchesRecovery(record: string, value: string): boolean {
+    return matchesBy(this.recoveryKeys, record, value);
   }
 
   /** Each is handed out once. */
@@ -132,7 +141,26 @@ export class Keyring {
   }
 }
 
-function mac({ key }: DataKey, value: string): string {
+type HashingKey = Pick<DataKey, 'id' | 'key'>;
+
+const hashBy = (key: HashingKey, value: string) =>
+  `${key.id}.${mac(key, value)}`;
+
+function matchesBy(
+  keys: readonly HashingKey[],
+  record: string,
+  value: string,
+): boolean {
+  const [id, expected] = splitRecord(record);
+  const key = keys.find((candidate) => candidate.id === id);
+  if (!key) return false;
+  return timingSafeEqual(
+    Buffer.from(mac(key, value)),
+    Buffer.from(expected.padEnd(43).slice(0, 43)),
+  );
+}
+
+function mac({ key }: HashingKey, value: string): string {
   return createHmac('sha256', key).update(value).digest('base64url');
 }
 

@@ -100,7 +100,8 @@ export interface SealRow {
 /** A data key, encrypted by the key provider. */
 export interface DataKeyRow {
   id: string;
-  purpose: 'encryption' | 'hashing';
+  /** `recovery`: hashed recovery codes that were imported */
+  purpose: 'encryption' | 'hashing' | 'recovery';
   /** id of the provider's key that encrypted it */
   wrapping_key: string;
   /** base64 */

@@ -1,0 +1,177 @@
+import { Command, Option } from 'commander';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { AuditEvent } from '../../audit/audit-event.js';
+import type { Problem } from '../../transfer/exchange.js';
+import type {
+  Existing,
+  ImportReport,
+  StoredUsers,
+} from '../../transfer/importer.js';
+import type { KeycloakId } from '../../transfer/readers/keycloak.js';
+import { type Format, FORMATS } from '../../transfer/readers/formats.js';
+import type { CommandTools } from '../command-tools.js';
+import { tellImport } from '../import-report.js';
+import { foreignSecretOf, type ImportKeys, keysOf } from '../import-keys.js';
+import { NotedChanges } from '../noted-changes.js';
+import { openFile } from '../open-file.js';
+
+interface Options extends ImportKeys {
+  format: Format;
+  realm?: string;
+  existing: Existing;
+  dryRun?: true;
+  keycloakId: KeycloakId;
+}
+
+/** `import`: users of a file, an export of this program or of another system. */
+export function importCommand(tools: CommandTools): Command {
+  return new Command('import')
+    .description(
+      'create the users of a file: an export of this program, or of another system',
+    )
+    .argument('<file>', 'the file, or - for the standard input')
+    .addOption(
+      new Option('--format <format>', 'what the file is')
+        .choices(FORMATS)
+        .default('jsonl', 'jsonl: an export, or JSON lines'),
+    )
+    .option('--realm <realm>', 'realm of the users; an export has its own')
+    .addOption(
+      new Option('--existing <what>', 'what to do with users who exist')
+        .choices(['skip', 'update', 'fail'])
+        .default('skip'),
+    )
+    .option('--dry-run', 'check everything, and change nothing')
+    .option(
+      '--passphrase-file <file>',
+      'open an encrypted file with the passphrase in a file, - for the standard input (GAUTHIFY_PASSPHRASE, or asks)',
+    )
+    .option(
+      '--identity-file <file>',
+      'open an encrypted file with the private keys of age in a file',
+    )
+    .option(
+      '--secret-file <file>',
+      'secret of better-auth or key of privacyIDEA, in a file, - for the standard input (BETTER_AUTH_SECRET, PRIVACYIDEA_KEY, or asks)',
+    )
+    .addOption(
+      new Option(
+        '--keycloak-id <field>',
+        'which field of a Keycloak user is the unique_id',
+      )
+        .choices(['username', 'id', 'email'])
+        .default('username'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gauthify-server import users.age --dry-run
+  gauthify-server import realm-users-0.json --format keycloak --realm shop`,
+    )
+    .action(async (file: string, options: Options, command: Command) => {
+      check(file, options, command);
+      const report = await tools.withServer((server) =>
+        importUsers(file, options, tools, server),
+      );
+      tellImport(report, options.dryRun === true, tools);
+      // Whoever runs a script has to look at what is missing.
+      if (report.refused > 0) process.exitCode = 1;
+    });
+}
+
+function check(
+  file: string,
+  { format, realm, passphraseFile, secretFile }: Options,
+  command: Command,
+): void {
+  if (format !== 'jsonl' && realm === undefined)
+    command.error(
+      `error: give --realm <realm>: a file of format ${format} has none`,
+    );
+  if (realm !== undefined && !/^[\w.-]{1,64}$/.test(realm))
+    command.error(
+      'error: --realm must be 1 to 64 letters, digits, "_", "." or "-"',
+    );
+  if (
+    [file, passphraseFile, secretFile].filter((one) => one === '-').length > 1
+  )
+    command.error(
+      'error: only one of the file and the secrets can come from the standard input',
+    );
+}
+
+async function importUsers(
+  file: string,
+  options: Options,
+  tools: CommandTools,
+  server: INestApplicationContext,
+): Promise<ImportReport> {
+  const { CLOCK } = await import('../../settings/clock.js');
+  const { DataKeys } = await import('../../store/data-keys.js');
+  const { FactorSecrets } = await import('../../store/factor-secrets.js');
+  const { decrypt } = await import('../../transfer/encryption.js');
+  const { Importer } = await import('../../transfer/importer.js');
+  const { readUsers } = await import('../../transfer/readers/readers.js');
+  const changes = await NotedChanges.of(server);
+  const isDryRun = options.dryRun === true;
+  const input = await decrypt(
+    file === '-' ? process.stdin : await openFile(file),
+    () => keysOf(options, tools.env),
+  );
+  let recoveryKeys: ReadonlySet<string> = new Set();
+  const users = readUsers(options.format, input, {
+    foreignSecret: () => foreignSecretOf(options.format, options, tools.env),
+    keycloakId: options.keycloakId,
+    onHeader: async (header) => {
+      const keys = header.recovery_keys.map(({ id, key }) => ({
+        id,
+        key: Buffer.from(key, 'base64'),
+      }));
+      recoveryKeys = await server.get(DataKeys).addRecoveryKeys(keys, isDryRun);
+    },
+  });
+  const tell = (kind: string, { line, reason }: Problem) =>
+    tools.note(
+      tools.isJson
+        ? JSON.stringify({ line, [kind]: reason })
+        : `line ${line}: ${kind}: ${reason}`,
+    );
+  const importer = new Importer(
+    changes.database,
+    server.get(FactorSecrets),
+    server.get<() => number>(CLOCK),
+  );
+  return await importer.run(users, {
+    realm: options.realm,
+    existing: options.existing,
+    dryRun: isDryRun,
+    recoveryKeys: () => recoveryKeys,
+    onStored: (unit, stored) => changes.noteAll(unit, eventsOf(stored)),
+    onRefused: (problem) => tell('refused', problem),
+    onWarning: (problem) => tell('warning', problem),
+    onProgress: ({ read }) => tools.progress(`${read} users read`),
+  });
+}
+
+/** One event for the created users of each realm, and one for each updated user. */
+function eventsOf({
+  created,
+  updated,
+}: StoredUsers): (AuditEvent & { realm: string })[] {
+  const realms = [...new Set(created.map(({ realm }) => realm))];
+  return [
+    ...realms.map((realm) => ({
+      realm,
+      action: 'import' as const,
+      details: {
+        created: created.filter((user) => user.realm === realm).length,
+      },
+    })),
+    ...updated.map(({ realm, id }) => ({
+      realm,
+      action: 'user.update' as const,
+      user: id,
+    })),
+  ];
+}

@@ -1,0 +1,15 @@
+import { once } from 'node:events';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { CommandError } from './command-tools.js';
+
+/** Opens a file before anything reads it, so that one sentence can say what is wrong. @throws CommandError */
+export async function openFile(path: string): Promise<ReadStream> {
+  const stream = createReadStream(path);
+  try {
+    await once(stream, 'open');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CommandError(`${path} cannot be read: ${code}`, { cause: error });
+  }
+  return stream;
+}

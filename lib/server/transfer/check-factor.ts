@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
+import { parseDto } from '../../contract/dto/parse-dto.js';
+import { PASS_PARAMETERS } from '../factors/otp.js';
+import type { FactorRow } from '../store/schema.js';
+import { fromBase32 } from './base32.js';
+import { idOf, timeOf } from './check-fields.js';
+import type { ExchangeFactor } from './exchange.js';
+
+/** 80 bits: what Google Authenticator's own examples have. Shorter ones can be guessed from a few codes. */
+const MIN_SECRET_BYTES = 10;
+/** RFC 4226 §4 requires 128 bits; shorter ones are accepted, since they are in people's phones, and counted. */
+export const STRONG_SECRET_BYTES = 16;
+/** The block of SHA-512; a longer secret would be hashed first [RFC 2104]. */
+const MAX_SECRET_BYTES = 128;
+
+/** A factor before its secret is sealed. */
+export type OpenFactor = Omit<FactorRow, 'user_id' | 'secret'> & {
+  /** of a recovery code, its keyed hash */
+  secret: Buffer | string;
+};
+
+/** A factor that passed, or why it did not. */
+export type CheckedFactor =
+  | { factor: OpenFactor; problem?: undefined }
+  | { factor?: undefined; problem: string };
+
+/**
+ * Checks an authenticator app or the one-time passes of an export.
+ *
+ * @param defaults for a factor that says nothing about itself
+ */
+export function checkFactor(
+  given: ExchangeFactor,
+  defaults: Pick<FactorRow, 'state' | 'created_at'>,
+): CheckedFactor {
+  const kind = given.kind ?? 'totp';
+  if (kind === 'hotp')
+    return {
+      problem:
+        'has a counter-based code (HOTP), which this server does not check: the person has to enrol again',
+    };
+  if (kind !== 'totp' && kind !== 'otp')
+    return { problem: 'has a factor of an unknown kind' };
+  const secret = secretOf(given.secret);
+  if (typeof secret === 'string') return { problem: secret };
+  const parameters =
+    kind === 'otp' ? { ...PASS_PARAMETERS, name: null } : parametersOf(given);
+  if (typeof parameters === 'string') return { problem: parameters };
+  const state = given.state ?? defaults.state;
+  if (state !== 'active' && state !== 'pending')
+    return {
+      problem: 'has a factor whose state is neither active nor pending',
+    };
+  const factor = {
+    ...parameters,
+    id: idOf(given.id, 40) ?? randomUUID(),
+    kind,
+    state,
+    secret,
+    counter: timeOf(given.counter, 0),
+    created_at: timeOf(given.created_at, defaults.created_at),
+    last_used_at: timeOf(given.last_used_at, null),
+    expires_at: timeOf(given.expires_at, null),
+  };
+  const isWrong = Object.values(factor).includes(undefined);
+  return isWrong
+    ? { problem: 'has a factor with a time or counter that is no whole number' }
+    : { factor: factor as OpenFactor };
+}
+
+/** The bytes of a secret, or what is wrong with it. */
+function secretOf(text: unknown): Buffer | string {
+  const secret = typeof text === 'string' ? fromBase32(text) : undefined;
+  if (!secret) return 'has a secret that is not base32';
+  if (secret.length < MIN_SECRET_BYTES)
+    return `has a secret of ${secret.length} bytes: at least ${MIN_SECRET_BYTES} are needed, so the person has to enrol again`;
+  return secret.length > MAX_SECRET_BYTES
+    ? `has a secret of ${secret.length} bytes: at most ${MAX_SECRET_BYTES} are possible`
+    : secret;
+}
+
+function parametersOf({ name, algorithm, digits, period }: ExchangeFactor) {
+  const { value, problems } = parseDto(CreateFactorDto, {
+    kind: 'totp',
+    name: name ?? undefined,
+    algorithm: algorithmOf(algorithm),
+    digits: digits ?? undefined,
+    period: period ?? undefined,
+  });
+  if (!value) return `has a factor whose ${problems[0]!.message}`;
+  return {
+    name: value.name ?? null,
+    algorithm: value.algorithm ?? ('SHA1' as const),
+    digits: value.digits ?? 6,
+    period: value.period ?? 30,
+  };
+}
+
+/** `SHA1` also as `sha1`, `SHA-1` and `HmacSHA1`. */
+function algorithmOf(name: unknown): unknown {
+  if (name === null || name === '') return undefined;
+  return typeof name === 'string'
+    ? name
+        .toUpperCase()
+        .replace(/^HMAC-?/, '')
+        .replace(/^SHA-/, 'SHA')
+    : name;
+}

@@ -1,0 +1,171 @@
+import type { Queries } from '../store/database.js';
+import type { FactorSecrets } from '../store/factor-secrets.js';
+import type { Keyring } from '../store/keyring.js';
+import type { FactorRow, UserRow } from '../store/schema.js';
+import { toBase32 } from '../factors/otp.js';
+import {
+  EXPORT_FORMAT,
+  EXPORT_VERSION,
+  type ExportEnd,
+  type ExportHeader,
+  FACTOR_COLUMNS,
+  type RecoveryKey,
+  USER_COLUMNS,
+} from './exchange.js';
+
+const USERS_AT_ONCE = 500;
+
+export interface ExportReport {
+  users: number;
+  /** authenticator apps and one-time passes */
+  factors: number;
+  recoveryCodes: number;
+}
+
+/**
+ * The lines of an export: users of a realm, or of all, in the order of realm and
+ * `unique_id`. The same users give the same lines. Sent codes, tokens, kept answers
+ * and limits of sends are left out: they end within a day.
+ *
+ * @param db a snapshot
+ * @param report counts while the lines are read
+ */
+export async function* exportLines(
+  db: Queries,
+  realm: string | undefined,
+  { keyring, secrets }: { keyring: Keyring; secrets: FactorSecrets },
+  report: ExportReport,
+): AsyncGenerator<string, void> {
+  const header: ExportHeader = {
+    format: EXPORT_FORMAT,
+    version: EXPORT_VERSION,
+    recovery_keys: await recoveryKeysOf(db, keyring),
+  };
+  yield `${JSON.stringify(header)}\n`;
+  for (const one of realm === undefined ? await realmsOf(db) : [realm])
+    for await (const users of pagesOf(db, one)) {
+      const factors = await factorsOf(db, users);
+      report.users += users.length;
+      let lines = '';
+      for (const user of users) {
+        const own = factors.get(user.id) ?? [];
+        const codes = own.filter(({ kind }) => kind === 'recovery').length;
+        report.recoveryCodes += codes;
+        report.factors += own.length - codes;
+        lines += `${JSON.stringify(lineOf(user, own, secrets))}\n`;
+      }
+      yield lines;
+    }
+  const end: ExportEnd = { users: report.users };
+  yield `${JSON.stringify(end)}\n`;
+}
+
+/** The keys that hashed a recovery code that is there, in the order of their ids. */
+async function recoveryKeysOf(
+  db: Queries,
+  { recoveryKeys }: Keyring,
+): Promise<RecoveryKey[]> {
+  const needed: RecoveryKey[] = [];
+  for (const { id, key } of recoveryKeys) {
+    const code = await db
+      .selectFrom('factors')
+      .select('id')
+      .where('kind', '=', 'recovery')
+      .where('secret', 'like', `${id}.%`)
+      .limit(1)
+      .executeTakeFirst();
+    if (code) needed.push({ id, key: key.toString('base64') });
+  }
+  return needed.sort((one, other) => compare(one.id, other.id));
+}
+
+/** In the order of their bytes, whatever the database sorts by. */
+export async function realmsOf(db: Queries): Promise<string[]> {
+  const rows = await db
+    .selectFrom('users')
+    .select('realm')
+    .distinct()
+    .execute();
+  return rows.map(({ realm }) => realm).sort();
+}
+
+async function* pagesOf(
+  db: Queries,
+  realm: string,
+): AsyncGenerator<UserRow[], void> {
+  let after: string | undefined;
+  for (;;) {
+    const users = await db
+      .selectFrom('users')
+      .select(USER_COLUMNS)
+      .where('realm', '=', realm)
+      .$if(after !== undefined, (query) =>
+        query.where('unique_id', '>', after!),
+      )
+      .orderBy('unique_id')
+      .limit(USERS_AT_ONCE)
+      .execute();
+    if (users.length > 0) yield users;
+    if (users.length < USERS_AT_ONCE) return;
+    after = users.at(-1)!.unique_id;
+  }
+}
+
+async function factorsOf(
+  db: Queries,
+  users: readonly UserRow[],
+): Promise<Map<string, FactorRow[]>> {
+  const ids = users.map(({ id }) => id);
+  const factors = await db
+    .selectFrom('factors')
+    .select(FACTOR_COLUMNS)
+    .where('user_id', 'in', ids)
+    .execute();
+  const ofUser = new Map<string, FactorRow[]>();
+  for (const factor of factors) {
+    const own = ofUser.get(factor.user_id);
+    if (own) own.push(factor);
+    else ofUser.set(factor.user_id, [factor]);
+  }
+  for (const own of ofUser.values()) own.sort(byAge);
+  return ofUser;
+}
+
+/** As `FactorsService` lists them. */
+function byAge(one: FactorRow, other: FactorRow): number {
+  return (
+    one.created_at - other.created_at ||
+    compare(other.kind, one.kind) ||
+    compare(one.id, other.id)
+  );
+}
+
+const compare = (one: string, other: string) =>
+  one < other ? -1 : Number(one > other);
+
+/** A line as `ExchangeUser` describes it. */
+function lineOf(
+  user: UserRow,
+  factors: readonly FactorRow[],
+  secrets: FactorSecrets,
+) {
+  const { meta, enrolled, ...columns } = user;
+  return {
+    ...columns,
+    meta: meta === null ? null : (JSON.parse(meta) as unknown),
+    enrolled: enrolled === 1,
+    factors: factors.map(({ user_id: _, secret, ...factor }) =>
+      factor.kind === 'recovery'
+        ? {
+            id: factor.id,
+            kind: factor.kind,
+            secret,
+            created_at: factor.created_at,
+          }
+        : {
+            ...factor,
+            secret: toBase32(secrets.open({ ...factor, secret }, user)),
+          },
+    ),
+  };
+}

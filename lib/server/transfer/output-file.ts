@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { link, open, rename, unlink } from 'node:fs/promises';
+import type { Input } from './input.js';
+import { StartError } from '../settings/start-error.js';
+
+/**
+ * Writes a file that only its owner may read. It appears under its name once it is
+ * complete and on the disk.
+ *
+ * @param force replaces a file of that name
+ * @throws StartError if there is one
+ */
+export async function writeFile(
+  path: string,
+  content: Input,
+  force: boolean,
+): Promise<void> {
+  if (!force && existsSync(path)) throw exists(path);
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
+  const file = await open(temporary, 'wx', 0o600).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new StartError(`${path} cannot be written (${error.code})`, {
+        cause: error,
+      });
+    },
+  );
+  try {
+    try {
+      for await (const chunk of content) await file.appendFile(chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (force) await rename(temporary, path);
+    // Unlike renaming, this fails if there is a file by now.
+    else await link(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw exists(path);
+    throw error;
+  } finally {
+    await unlink(temporary).catch(() => undefined);
+  }
+}
+
+const exists = (path: string) =>
+  new StartError(`${path} exists: give another name, or --force`);

@@ -1,0 +1,66 @@
+import {
+  type Entry,
+  EXPORT_FORMAT,
+  EXPORT_VERSION,
+  type ExportHeader,
+  type RecoveryKey,
+} from '../exchange.js';
+import { type Input, isRecord, parseJson, readLines } from '../input.js';
+import { StartError } from '../../settings/start-error.js';
+
+/**
+ * JSON lines: one user a line. An export has a header before and a count after them.
+ *
+ * @param onHeader called with the header of an export
+ * @throws StartError if an export is of a newer version, or was cut off
+ */
+export async function* readJsonLines(
+  input: Input,
+  onHeader: (header: ExportHeader) => Promise<void> = async () => undefined,
+): AsyncGenerator<Entry, void> {
+  let isExport = false;
+  let users = 0;
+  let announced: unknown;
+  for await (const { line, text } of readLines(input)) {
+    const json = text === undefined ? undefined : parseJson(text);
+    if (!isRecord(json)) {
+      users += 1;
+      yield { line, problem: 'is not a JSON object in one line' };
+      continue;
+    }
+    if (line === 1 && json.format === EXPORT_FORMAT) {
+      await onHeader(headerOf(json));
+      isExport = true;
+    } else if (isExport && json.unique_id === undefined && 'users' in json) {
+      announced = json.users;
+    } else {
+      users += 1;
+      yield { line, user: json };
+    }
+  }
+  if (isExport && announced !== users)
+    throw new StartError(
+      'The export was cut off: its last line, which counts the users, is missing or wrong. What came before it is imported',
+    );
+}
+
+const isRecoveryKey = (value: unknown): value is RecoveryKey =>
+  isRecord(value) &&
+  typeof value.id === 'string' &&
+  /^[\w-]{1,32}$/.test(value.id) &&
+  typeof value.key === 'string' &&
+  Buffer.from(value.key, 'base64').length === 32;
+
+function headerOf(json: Record<string, unknown>): ExportHeader {
+  if (json.version !== EXPORT_VERSION)
+    throw new StartError(
+      `The export is of version ${typeof json.version === 'number' ? json.version : '?'}, and this program reads version ${EXPORT_VERSION}: use a newer gauthify-server`,
+    );
+  return {
+    format: EXPORT_FORMAT,
+    version: EXPORT_VERSION,
+    recovery_keys: Array.isArray(json.recovery_keys)
+      ? json.recovery_keys.filter(isRecoveryKey)
+      : [],
+  };
+}
