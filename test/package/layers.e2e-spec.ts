@@ -41,6 +41,12 @@ const ALLOWED: Record<string, string[]> = {
     'server/settings',
     'contract',
   ],
+  'server/transfer': [
+    'server/factors',
+    'server/store',
+    'server/settings',
+    'contract',
+  ],
   'server/v1': [
     'server/audit',
     'server/observability',
@@ -98,6 +104,7 @@ const ALLOWED: Record<string, string[]> = {
     'server',
     'server/health',
     'server/observability',
+    'server/transfer',
     'server/v1',
     'server/store',
     'server/settings',

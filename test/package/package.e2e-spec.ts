@@ -457,7 +457,7 @@ it('names every package it imports', () => {
   for (const file of files.filter((name) => name.endsWith('.js'))) {
     const source = readFileSync(join(app, 'package', file), 'utf8');
     for (const [, name] of source.matchAll(
-      /(?:\bfrom|\bimport)\s*\(?\s*'([^'.\]:,][^']*)'/g,
+      /(?:\bfrom|\bimport)\s*\(?\s*'([^'.\]:,)][^']*)'/g,
     ))
       if (!name!.startsWith('node:'))
         imported.add(/^(@[^/]+\/)?[^/]+/.exec(name!)![0]);

@@ -33,6 +33,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
   ...DELIVERY_VARIABLES,
 };
 
+/** Variables of commands of the program. */
+const OF_COMMANDS = ['GAUTHIFY_PASSPHRASE', 'GAUTHIFY_API_KEY'];
+
 /** The message of a {@link StartError}, with the variable in place of the option that it sets. */
 export function namingVariables(message: string): string {
   return message.replace(
@@ -44,7 +47,7 @@ export function namingVariables(message: string): string {
 /** One sentence for each variable that starts with `GAUTHIFY_` and that the server does not read. */
 export function unknownVariables(env: Environment): string[] {
   const isOurs = (name: string) => name.startsWith('GAUTHIFY_');
-  const known = Object.values(VARIABLES).filter(isOurs);
+  const known = [...Object.values(VARIABLES).filter(isOurs), ...OF_COMMANDS];
   return Object.keys(env)
     .filter((name) => isOurs(name) && !known.includes(name))
     .map((name) => {

@@ -75,6 +75,12 @@ export interface RecoveryKey {
   key: string;
 }
 
+/** A line of an export before the users: what a realm sets for itself. */
+export interface ExportRealm {
+  realm: string;
+  realm_settings: unknown;
+}
+
 /** The last line: an export without it was cut off. */
 export interface ExportEnd {
   users: number;

@@ -8,6 +8,7 @@ import {
   EXPORT_VERSION,
   type ExportEnd,
   type ExportHeader,
+  type ExportRealm,
   FACTOR_COLUMNS,
   type RecoveryKey,
   USER_COLUMNS,
@@ -42,7 +43,10 @@ export async function* exportLines(
     recovery_keys: await recoveryKeysOf(db, keyring),
   };
   yield `${JSON.stringify(header)}\n`;
-  for (const one of realm === undefined ? await realmsOf(db) : [realm])
+  const realms = realm === undefined ? await realmsOf(db) : [realm];
+  for (const one of await settingsOf(db, realms))
+    yield `${JSON.stringify(one)}\n`;
+  for (const one of realms)
     for await (const users of pagesOf(db, one)) {
       const factors = await factorsOf(db, users);
       report.users += users.length;
@@ -79,14 +83,36 @@ async function recoveryKeysOf(
   return needed.sort((one, other) => compare(one.id, other.id));
 }
 
-/** In the order of their bytes, whatever the database sorts by. */
+/** Realms with users or settings, in the order of their bytes, whatever the database sorts by. */
 export async function realmsOf(db: Queries): Promise<string[]> {
-  const rows = await db
+  const ofUsers = await db
     .selectFrom('users')
     .select('realm')
     .distinct()
     .execute();
-  return rows.map(({ realm }) => realm).sort();
+  const rows = await db.selectFrom('realms').select('name').execute();
+  const names = [
+    ...ofUsers.map(({ realm }) => realm),
+    ...rows.map(({ name }) => name),
+  ];
+  return [...new Set(names)].sort();
+}
+
+async function settingsOf(
+  db: Queries,
+  realms: readonly string[],
+): Promise<ExportRealm[]> {
+  const rows = await db
+    .selectFrom('realms')
+    .select(['name', 'settings'])
+    .execute();
+  return rows
+    .filter(({ name }) => realms.includes(name))
+    .sort((one, other) => compare(one.name, other.name))
+    .map(({ name, settings }) => ({
+      realm: name,
+      realm_settings: JSON.parse(settings) as unknown,
+    }));
 }
 
 async function* pagesOf(

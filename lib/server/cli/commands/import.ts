@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { AuditEvent } from '../../audit/audit-event.js';
-import type { Problem } from '../../transfer/exchange.js';
+import type { ExportRealm, Problem } from '../../transfer/exchange.js';
 import type {
   Existing,
   ImportReport,
@@ -9,6 +9,8 @@ import type {
 } from '../../transfer/importer.js';
 import type { KeycloakId } from '../../transfer/readers/keycloak.js';
 import { type Format, FORMATS } from '../../transfer/readers/formats.js';
+import { isObject } from '../../settings/option-type.js';
+import { StartError } from '../../settings/start-error.js';
 import type { CommandTools } from '../command-tools.js';
 import { tellImport } from '../import-report.js';
 import { foreignSecretOf, type ImportKeys, keysOf } from '../import-keys.js';
@@ -123,6 +125,7 @@ async function importUsers(
   const users = readUsers(options.format, input, {
     foreignSecret: () => foreignSecretOf(options.format, options, tools.env),
     keycloakId: options.keycloakId,
+    onRealm: (given) => addRealm(given, options, changes, server),
     onHeader: async (header) => {
       const keys = header.recovery_keys.map(({ id, key }) => ({
         id,
@@ -152,6 +155,34 @@ async function importUsers(
     onWarning: (problem) => tell('warning', problem),
     onProgress: ({ read }) => tools.progress(`${read} users read`),
   });
+}
+
+/** Creates a realm with the settings of an export, unless there is one. @returns what is wrong with them */
+async function addRealm(
+  { realm, realm_settings: given }: ExportRealm,
+  { dryRun, realm: own }: Options,
+  changes: NotedChanges,
+  server: INestApplicationContext,
+): Promise<string | undefined> {
+  // They are those of another realm.
+  if (own !== undefined && own !== realm) return undefined;
+  const { RealmsService } = await import('../../realms/realms.service.js');
+  const { checkRealmChanges } = await import('../../realms/realm-settings.js');
+  const realms = server.get(RealmsService);
+  const settings = isObject(given) ? given : {};
+  try {
+    checkRealmChanges(settings);
+    if (!dryRun && !(await realms.find(realm)))
+      await changes.change(
+        realm,
+        (unit) => realms.set(unit, realm, settings),
+        () => ({ action: 'realm.create' }),
+      );
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return `settings of a realm: ${error.message}`;
+  }
 }
 
 /** One event for the created users of each realm, and one for each updated user. */

@@ -3,8 +3,10 @@ import {
   EXPORT_FORMAT,
   EXPORT_VERSION,
   type ExportHeader,
+  type ExportRealm,
   type RecoveryKey,
 } from '../exchange.js';
+import type { ReadOptions } from './readers.js';
 import { type Input, isRecord, parseJson, readLines } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 
@@ -16,7 +18,7 @@ import { StartError } from '../../settings/start-error.js';
  */
 export async function* readJsonLines(
   input: Input,
-  onHeader: (header: ExportHeader) => Promise<void> = async () => undefined,
+  { onHeader, onRealm }: Pick<ReadOptions, 'onHeader' | 'onRealm'> = {},
 ): AsyncGenerator<Entry, void> {
   let isExport = false;
   let users = 0;
@@ -29,10 +31,13 @@ export async function* readJsonLines(
       continue;
     }
     if (line === 1 && json.format === EXPORT_FORMAT) {
-      await onHeader(headerOf(json));
+      await onHeader?.(headerOf(json));
       isExport = true;
     } else if (isExport && json.unique_id === undefined && 'users' in json) {
       announced = json.users;
+    } else if (isExport && isRealm(json)) {
+      const problem = await onRealm?.(json);
+      if (problem !== undefined) yield { line, problem };
     } else {
       users += 1;
       yield { line, user: json };
@@ -43,6 +48,11 @@ export async function* readJsonLines(
       'The export was cut off: its last line, which counts the users, is missing or wrong. What came before it is imported',
     );
 }
+
+const isRealm = (
+  json: Record<string, unknown>,
+): json is Record<string, unknown> & ExportRealm =>
+  typeof json.realm === 'string' && 'realm_settings' in json;
 
 const isRecoveryKey = (value: unknown): value is RecoveryKey =>
   isRecord(value) &&

@@ -1,4 +1,4 @@
-import type { Entry, ExportHeader } from '../exchange.js';
+import type { Entry, ExportHeader, ExportRealm } from '../exchange.js';
 import type { Input } from '../input.js';
 import { readAuthy } from './authy.js';
 import { readBetterAuth } from './better-auth.js';
@@ -14,6 +14,8 @@ export interface ReadOptions {
   /** The secret of the other system; asked where the format needs it. */
   foreignSecret: () => Promise<string>;
   keycloakId?: KeycloakId | undefined;
+  /** Called with the settings of each realm of an export. @returns what is wrong with them */
+  onRealm?: ((realm: ExportRealm) => Promise<string | undefined>) | undefined;
   /** Called with the header of an export. */
   onHeader?: ((header: ExportHeader) => Promise<void>) | undefined;
 }
@@ -22,11 +24,11 @@ export interface ReadOptions {
 export async function* readUsers(
   format: Format,
   input: Input,
-  { foreignSecret, keycloakId, onHeader }: ReadOptions,
+  { foreignSecret, keycloakId, ...on }: ReadOptions,
 ): AsyncGenerator<Entry, void> {
   switch (format) {
     case 'jsonl':
-      return yield* readJsonLines(input, onHeader);
+      return yield* readJsonLines(input, on);
     case 'csv':
       return yield* readCsv(input);
     case 'otpauth':
