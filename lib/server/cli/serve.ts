@@ -77,7 +77,7 @@ function warnOfOutbox(options: GAuthifyServerOptions): void {
   ].filter((one) => one !== false);
   if (lost.length > 0)
     new Logger('GAuthifyServer').warn(
-      `These messages reach nobody, but only the outbox: ${lost.join(', ')}`,
+      `These messages only go to the outbox, and reach nobody: ${lost.join(', ')}`,
     );
 }
 

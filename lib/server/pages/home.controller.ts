@@ -9,6 +9,10 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { NotForMfaGuard } from '../v1/api.decorator.js';
 import { MOUNT_PATH } from '../settings/mount-path.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { RouteGuard } from '../observability/route.js';
 import { html } from './html.js';
 import { layout, pageHeaders } from './layout.js';
@@ -24,20 +28,22 @@ export class HomeController {
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     @Inject(MOUNT_PATH) private readonly mountPath: string,
+    @Inject(SERVER_SETTINGS) private readonly settings: ServerSettings,
   ) {}
 
   @Get()
   home(@Res() response: unknown): void {
     const title = 'GAuthify server';
+    const { publicUrl = 'ADDRESS' } = this.settings;
+    const accessPoint = `${publicUrl}${this.mountPath}/v1/`;
     const page = layout(
       title,
       html`<h1>${title}</h1>
         <p>This server provides the GAuthify v1 API for second factors.</p>
         <p>
-          Set the access point of your client to this address followed by
-          <code>${this.mountPath}/v1/</code>, and give it an API key of this
-          server. With curl:
-          <code>curl -u :KEY ADDRESS${this.mountPath}/v1/users/</code>
+          Set the access point of your client to <code>${accessPoint}</code>, and
+          give it an API key of this server. With curl:
+          <code>curl -u :KEY ${accessPoint}users/</code>
         </p>
         <p><a href="${this.mountPath}/openapi">All calls of the API</a></p>`,
     );
