@@ -41,8 +41,8 @@ export class HomeController {
       html`<h1>${title}</h1>
         <p>This server provides the GAuthify v1 API for second factors.</p>
         <p>
-          Set the access point of your client to <code>${accessPoint}</code>, and
-          give it an API key of this server. With curl:
+          Set the access point of your client to <code>${accessPoint}</code>,
+          and give it an API key of this server. With curl:
           <code>curl -u :KEY ${accessPoint}users/</code>
         </p>
         <p><a href="${this.mountPath}/openapi">All calls of the API</a></p>`,
