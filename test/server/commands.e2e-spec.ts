@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
-import { call, createUser, wrongCode } from '../helpers/api.js';
+import { call, check, createUser, wrongCode } from '../helpers/api.js';
 
 const PROGRAM = resolve('dist/server/cli/main.js');
 let folder: string;
@@ -169,6 +169,31 @@ it('audit verify notices a change by hand, and its exit code says so', async () 
   ]);
 }, 60_000);
 
-it('rotate-keys says whether a rotation is complete', async () => {
+it('rotate-keys encrypts anew while a server serves, and says how far it is', async () => {
+  const user = await createUser(server);
   expect(await json('rotate-keys --status')).toEqual({ complete: true });
-}, 60_000);
+  const secrets = () => {
+    const db = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
+    const rows = db
+      .prepare("select id, secret from factors where kind <> 'recovery'")
+      .all() as { id: string; secret: string }[];
+    db.close();
+    return new Map(rows.map(({ id, secret }) => [id, secret]));
+  };
+  const before = secrets();
+  // Half a minute: other instances must know the key before it is used.
+  const { output, errors, code } = await run('rotate-keys');
+  expect(code).toBe(0);
+  expect(errors).toMatch(/^The new data key is used once every instance knows/);
+  const [, key] = /with the data key (\w+),/.exec(output)!;
+  const after = secrets();
+  expect(after.size).toBe(before.size);
+  for (const [id, secret] of after) {
+    expect(secret).toMatch(new RegExp(`^2:${key}\\.`));
+    expect(secret).not.toBe(before.get(id));
+  }
+  expect(
+    await check(server, user.unique_id, server.totp(user.key)),
+  ).toMatchObject({ authenticated: true });
+  expect(await json('rotate-keys --status')).toEqual({ complete: true });
+}, 120_000);

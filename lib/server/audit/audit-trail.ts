@@ -55,7 +55,11 @@ export class AuditTrail {
    *
    * @param expected a row that was there before: shows whether the end was cut off
    */
-  async verify(realm: string, expected?: Head): Promise<Verified> {
+  async verify(
+    realm: string,
+    expected?: Head,
+    onProgress?: (number: number, last: number) => void,
+  ): Promise<Verified> {
     // First the end: rows that are appended meanwhile are not looked for.
     const head = (await this.headOf(realm)) ?? { number: 0, hash: '' };
     const state = { first: 0, last: 0, hash: '' };
@@ -75,6 +79,7 @@ export class AuditTrail {
           state.hash = pruned.hash;
         }
       }
+      onProgress?.(row.number, head.number);
       const { hash, ...rest } = row;
       if (row.number !== state.last + 1)
         return result(`row ${state.last + 1} is missing`);

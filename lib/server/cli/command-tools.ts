@@ -11,6 +11,8 @@ export interface CommandTools {
   print(line: string): void;
   /** The result: the lines for a person, or with `--json` the data. */
   result(data: unknown, lines: readonly string[]): void;
+  /** What was done meanwhile, on the standard error output; nothing with `--json`. */
+  step(line: string): void;
   /** How far it is, on the standard error output, not more often than people read it; nothing with `--json`. */
   progress(line: string): void;
   /** A line beside the result, on the standard error output. */

@@ -92,6 +92,9 @@ function toolsOf(program: Command, env: Environment): CommandTools {
       for (const line of isJson() ? [JSON.stringify(data)] : lines)
         write(process.stdout, line);
     },
+    step: (line) => {
+      if (!isJson()) write(process.stderr, line);
+    },
     progress: (line) => {
       if (!isJson()) progress.show(line);
     },

@@ -28,7 +28,9 @@ export function auditCommand(tools: CommandTools): Command {
         const { expect } = options;
         for (const one of await realmsOf(trail, realm)) {
           const known = expect?.realm === one ? expect : undefined;
-          const found = await trail.verify(one, known);
+          const found = await trail.verify(one, known, (number, last) =>
+            tools.progress(`${one}: row ${number} of ${last}`),
+          );
           const { first, last, hash, problem } = found;
           tools.result({ ...found, problem: problem ?? null }, [
             problem === undefined

@@ -64,9 +64,7 @@ export function keyCommand(tools: CommandTools): Command {
         );
         if (!made) throw noSuchKey(realm, id);
         show(tools, realm, made);
-        tools.progress(
-          `The old key works for ${options.graceHours} hours more`,
-        );
+        tools.step(`The old key works for ${options.graceHours} hours more`);
       }),
     );
   key

@@ -61,7 +61,7 @@ async function stepsOf(
       .get(GAuthifyService)
       .quickTest({ email, smsNumber: sms, voiceNumber: voice })
       .pipe(
-        tap((step) => tools.progress(lineOf(step))),
+        tap((step) => tools.step(lineOf(step))),
         toArray(),
       );
     return await lastValueFrom(steps$);

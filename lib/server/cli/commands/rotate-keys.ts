@@ -20,7 +20,7 @@ export function rotateKeysCommand(tools: CommandTools): Command {
           tools.result({ complete }, [sentence]);
           return;
         }
-        tools.progress(
+        tools.step(
           'The new data key is used once every instance knows it, in 30 seconds',
         );
         const { dataKeyId, wrappingKeyId } = await rotation.rotate(
