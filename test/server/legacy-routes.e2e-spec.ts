@@ -1,5 +1,6 @@
 /** Calls of clients of version 1.2, behind the option `legacyRoutes`. */
 import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import {
@@ -10,6 +11,103 @@ import {
   ezToken,
   wrongCode,
 } from '../helpers/api.js';
+import { sendRaw } from '../helpers/raw-http.js';
+
+/**
+ * What the clients of version 1.271 for Python, PHP and Ruby send, byte for byte, in
+ * their order, recorded from their sources (tags `1.271`). `{host}`, `{key}`, `{otp}`
+ * and `{token}` stand for what differs each time.
+ */
+interface OldRequest {
+  client: string;
+  call: string;
+  request: string;
+}
+
+const REQUESTS = JSON.parse(
+  readFileSync(new URL('clients-1.2.json', import.meta.url), 'utf8'),
+) as OldRequest[];
+
+/** What each call answers; and what the clients read of it. */
+const ANSWERS: Record<string, [status: number, data: unknown]> = {
+  create_user: [
+    201,
+    {
+      display_name: 'Jane',
+      email: expect.stringMatching(/^a\d@example\.com$/),
+      phone_number: expect.stringMatching(/^\+1916262720\d$/),
+      key: expect.any(String),
+    },
+  ],
+  get_user: [200, { display_name: 'Jane', otp: expect.any(String) }],
+  'check_auth wrong': [200, { provided_auth: true, authenticated: false }],
+  'check_auth right': [200, { provided_auth: true, authenticated: true }],
+  send_sms: [200, { display_name: 'Jane' }],
+  send_email: [200, { display_name: 'Jane' }],
+  get_user_by_token: [200, { display_name: 'Jane' }],
+  update_user: [
+    200,
+    {
+      email: expect.stringMatching(/^c\d@example\.com$/),
+      phone_number: expect.stringMatching(/^\+1916262720\d$/),
+      meta: { a: 'b' },
+    },
+  ],
+  'create_user again': [201, { email: null, phone_number: null }],
+  get_all_users: [200, [{ display_name: 'Jane' }]],
+  api_errors: [200, { invalid_api_key: expect.any(String) }],
+  delete_user: [200, { display_name: 'Jane' }],
+};
+
+describe.each(ADAPTERS)(
+  'the published clients of version 1.2 on %s',
+  (name) => {
+    it.each(['python', 'php', 'ruby'])('%s', async (client) => {
+      const server = await GAuthifyTestServer.start({
+        adapter: await adapter(name),
+        legacyRoutes: true,
+      });
+      const requests = REQUESTS.filter((one) => one.client === client);
+      expect(requests.map((one) => one.call)).toEqual(Object.keys(ANSWERS));
+      const [, unique_id] = /users\/([^/]+)\//.exec(requests[0]!.request)!;
+      const { accessPoint: url, apiKey } = server;
+      const userNow = async () =>
+        (await call(server, 'GET', `users/${encodeURIComponent(unique_id!)}/`))
+          .body.data;
+      for (const { call: called, request } of requests) {
+        let bytes = request
+          .replace('{host}', new URL(url).host)
+          .replace('{key}', apiKey);
+        if (bytes.includes('{otp}'))
+          bytes = bytes.replace('{otp}', (await userNow()).otp);
+        if (bytes.includes('{token}')) {
+          const user = await userNow();
+          server.advance(30);
+          bytes = bytes.replace(
+            '{token}',
+            await ezToken(user, server.totp(user.key)),
+          );
+        }
+        const { status, body } = await sendRaw(url, bytes);
+        const [expected, data] = ANSWERS[called]!;
+        expect([called, status, JSON.parse(body)]).toEqual([
+          called,
+          expected,
+          expect.objectContaining({
+            data: Array.isArray(data)
+              ? data.map((one) => expect.objectContaining(one))
+              : expect.objectContaining(data as object),
+          }),
+        ]);
+      }
+      expect(server.outbox.map(({ channel }) => channel).sort()).toEqual([
+        'email',
+        'sms',
+      ]);
+      await server.close();
+    });
+  },
+);
 
 describe.each(ADAPTERS)('version 1.2 on %s', (name) => {
   let server: GAuthifyTestServer;
@@ -85,20 +183,30 @@ describe.each(ADAPTERS)('version 1.2 on %s', (name) => {
     });
   });
 
-  it('updates a user by POST', async () => {
-    const user = await createUser(server);
+  it('creates a user by POST, in the place of one of the same id', async () => {
+    const user = await createUser(server, { email: 'jane@example.com' });
     const path = `users/${user.unique_id}/`;
-    const { status, body } = await call(server, 'POST', path, {
-      phone_number: '9162627234',
-      display_name: '',
-    });
-    expect(status).toBe(200);
+    const params = { phone_number: '9162627234', display_name: 'Jane' };
+    const { status, body } = await call(server, 'POST', path, params);
+    expect(status).toBe(201);
     expect(body.data).toMatchObject({
+      unique_id: user.unique_id,
+      display_name: 'Jane',
+      phone_number: '+19162627234',
       sms_number: '+19162627234',
-      display_name: user.display_name,
+      email: null,
+      enrolled: false,
     });
+    expect(body.data.key).not.toBe(user.key);
+    // The old app is none any longer.
+    const code = server.totp(user.key);
+    expect(
+      (await get(`users/${user.unique_id}/check/${code}/`)).body.data,
+    ).toMatchObject({ authenticated: false, provided_auth: true });
     // New calls are what they were.
     expect((await call(server, 'POST', `${path}unlock/`)).status).toBe(200);
+    const twice = { unique_id: user.unique_id, display_name: 'Jane' };
+    expect((await call(server, 'POST', 'users/', twice)).status).toBe(409);
   });
 
   it('trades a token once', async () => {

@@ -1,7 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { oneTimePass, otpauthUri, toBase32 } from '../factors/otp.js';
 import type { RealmSettings } from '../realms/realm-settings.js';
 import type { User } from '../factors/factors.service.js';
+import {
+  SERVER_SETTINGS,
+  type ServerSettings,
+} from '../settings/server.options.js';
 import { FactorSecrets } from '../store/factor-secrets.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
 import { Links } from './links.js';
@@ -15,6 +19,7 @@ export class UserView {
   constructor(
     private readonly secrets: FactorSecrets,
     private readonly links: Links,
+    @Inject(SERVER_SETTINGS) private readonly server: ServerSettings,
   ) {}
 
   /** "The user" of the contract: every field, `null` if it has no value. */
@@ -25,6 +30,7 @@ export class UserView {
       display_name: user.display_name,
       email: user.email,
       sms_number: user.sms_number,
+      ...(this.server.legacyRoutes && { phone_number: user.sms_number }),
       voice_number: user.voice_number,
       meta: metaOf(user),
       ...this.enrolment(user, user.totp, settings, secret),

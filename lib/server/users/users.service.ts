@@ -184,6 +184,20 @@ export class UsersService {
     return await this.withFactors(unit.db, row);
   }
 
+  /** @returns the user as they were; `undefined` if there is none */
+  async deleteIfThere(
+    unit: Unit,
+    realm: string,
+    uniqueId: string,
+  ): Promise<User | undefined> {
+    try {
+      return await this.delete(unit, realm, uniqueId);
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
   /** @returns the user as they were. @throws NotFoundError */
   async delete(unit: Unit, realm: string, uniqueId: string): Promise<User> {
     const row = await this.lock(unit, realm, uniqueId);

@@ -14,6 +14,8 @@ export interface Call {
   realm: string;
   /** What applies to the realm. */
   settings: RealmSettings;
+  /** Whether it is a call of version 1.2. */
+  isLegacy: boolean;
   /** Who makes the call. */
   origin: Origin & { requestId: string };
   /** If the request carries an `Idempotency-Key`. */
@@ -29,6 +31,7 @@ export const CurrentCall = createParamDecorator(
     return {
       realm,
       settings: request.gauthifySettings!,
+      isLegacy: request.gauthifyIsLegacy === true,
       origin: {
         actor: `api:${request.gauthifyKeyId}`,
         source: request.socket.remoteAddress ?? null,
@@ -46,10 +49,13 @@ export const CurrentCall = createParamDecorator(
   },
 );
 
-function keyOf({ method, headers }: RawRequest): string | undefined {
+function keyOf(request: RawRequest): string | undefined {
+  const { method, headers, gauthifyIsLegacy } = request;
   const key = headers['idempotency-key'];
   if (key === undefined || method === 'GET' || method === 'HEAD')
     return undefined;
+  // Version 1.2 has none, and its answers are not kept.
+  if (gauthifyIsLegacy) return undefined;
   if (typeof key !== 'string' || !/^[\x20-\x7e]{1,255}$/.test(key))
     throw new ParameterError(
       'The header Idempotency-Key must be 1 to 255 printable ASCII characters',

@@ -70,6 +70,12 @@ export class CodesController {
     };
     try {
       const outcome = await this.checks.check(check);
+      if (call.isLegacy)
+        return await this.legacyAnswer(
+          call,
+          unique_id,
+          'accepted' in outcome && outcome.accepted !== null,
+        );
       return 'accepted' in outcome
         ? this.calls.answer(call, answerTo(outcome.accepted))
         : // If the user has changed since: the answer to a code that was used before.
@@ -78,9 +84,27 @@ export class CodesController {
       const isAnswered =
         error instanceof RateLimitError &&
         this.settings.whileLocked === 'false';
-      if (isAnswered) return this.calls.answer(call, answerTo(null));
-      throw error;
+      if (!isAnswered) throw error;
+      return call.isLegacy
+        ? await this.legacyAnswer(call, unique_id, false)
+        : this.calls.answer(call, answerTo(null));
     }
+  }
+
+  /** `GET users/{id}/check/{code}/` answers the user, and two fields without which its clients fail. */
+  private async legacyAnswer(
+    call: Call,
+    unique_id: string,
+    authenticated: boolean,
+  ): Promise<object> {
+    const user = await this.calls.read((db) =>
+      this.users.get(db, call.realm, unique_id),
+    );
+    return this.calls.answer(call, {
+      ...this.view.show(user, call.settings),
+      provided_auth: true,
+      authenticated,
+    });
   }
 
   @Post('token')

@@ -3,7 +3,7 @@ import type { RawParams } from './raw-request.js';
 
 /** A request as a client of version 1.2 means it, in today's terms. */
 export interface Modernized {
-  method: 'POST' | 'PUT';
+  method: 'POST';
   /** Path and query. */
   url: string;
 }
@@ -43,11 +43,11 @@ export function modernized(
     };
   };
   if (method === 'POST') {
-    const id = /^users\/(.+?)\/?$/.exec(path)?.[1];
+    const unique_id = /^users\/(.+?)\/?$/.exec(path)?.[1];
     const isNewCall = /\/(factors|recovery_codes|unlock)\/?$/.test(path);
-    return id === undefined || isNewCall
+    return unique_id === undefined || isNewCall
       ? undefined
-      : { method: 'PUT', url: `${prefix}users/${id}${query}` };
+      : post('users', { unique_id });
   }
   if (method !== 'GET') return undefined;
   const token = GET_TOKEN.exec(path)?.[1];

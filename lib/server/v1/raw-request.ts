@@ -16,6 +16,8 @@ export interface RawRequest extends ObservedRequest {
   gauthifySettings?: RealmSettings;
   /** Whether a body is ignored whatever the method: a GET that stands for a POST. */
   gauthifyHasNoBody?: boolean;
+  /** Whether it is a call of version 1.2. */
+  gauthifyIsLegacy?: boolean;
   /** Why the id in the path could not be decoded. */
   gauthifyIdProblem?: ParameterError;
   /** The `request_id` of its answer. */

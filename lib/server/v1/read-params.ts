@@ -10,11 +10,13 @@ const invalidBody = (message: string) =>
  * Reads the parameters of a request as the published clients send them: query
  * string, form, JSON, or the same in two of those; the body wins [contract].
  *
+ * @param legacyRoutes whether clients of version 1.2 are answered
  * @throws ParameterError if the body is too large, or not of the type that its header says
  */
 export async function readParams(
   request: RawRequest,
   maxBodyBytes: number,
+  legacyRoutes = false,
 ): Promise<RawParams> {
   const isUpdate = request.method === 'PUT';
   const query = fromUrlEncoded(queryOf(request), 'query', isUpdate);
@@ -24,7 +26,11 @@ export async function readParams(
   const bytes = await readBytes(request, maxBodyBytes);
   if (!isUtf8(bytes)) throw invalidBody('The body must be UTF-8');
   const body = bytes.toString().replace(/^\uFEFF/, '');
-  const contentType = request.headers['content-type'];
+  // The PHP client of version 1.2 sends forms, and says that they are JSON.
+  const isMislabelled = legacyRoutes && /^[\w.%+*-]+=/.test(body);
+  const contentType = isMislabelled
+    ? undefined
+    : request.headers['content-type'];
   return { ...query, ...parseBody(body, contentType, isUpdate) };
 }
 

@@ -38,6 +38,11 @@ export class UsersController {
   @HttpCode(201)
   create(@CurrentCall() call: Call, @Params() user: CreateUserDto) {
     return this.calls.once(call, async (unit, note) => {
+      // Version 1.2 replaces a user who exists.
+      const replaced =
+        call.isLegacy &&
+        (await this.users.deleteIfThere(unit, call.realm, user.uniqueId));
+      if (replaced) note(this.named('user.delete', replaced));
       const created = await this.users.create(unit, call.realm, user);
       note(this.named('user.create', created));
       return this.view.show(created, call.settings);

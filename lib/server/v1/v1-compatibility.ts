@@ -113,6 +113,7 @@ export class V1Compatibility implements OnModuleInit {
     const below = path.slice(this.prefix.length);
     const modern = modernized(method, this.prefix, below, query);
     if (!modern) return url;
+    request.gauthifyIsLegacy = true;
     request.gauthifyHasNoBody = method === 'GET';
     request.method = modern.method;
     return modern.url;
@@ -187,7 +188,8 @@ export class V1Compatibility implements OnModuleInit {
       if (run) run(next);
       else next();
     };
-    readParams(request, this.settings.security.maxBodyBytes).then(
+    const { security, legacyRoutes } = this.settings;
+    readParams(request, security.maxBodyBytes, legacyRoutes).then(
       noteAndGoOn,
       (error: unknown) =>
         noteAndGoOn(
