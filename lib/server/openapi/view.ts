@@ -7,9 +7,11 @@ import type { Schema } from './request-schema.js';
 export function openApiView({ info, servers, paths }: OpenApiDocument): string {
   const base = servers[0]!.url.replace(/\/$/, '');
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) =>
-      operationView(`${method.toUpperCase()} ${base}${path}`, operation),
-    ),
+    Object.entries(methods).map(([method, operation]) => ({
+      id: `${method}-${path.replace(/[^a-z]+/gi, '-')}`,
+      title: `${method.toUpperCase()} ${base}${path}`,
+      operation,
+    })),
   );
   return layout(
     info.title,
@@ -23,17 +25,32 @@ export function openApiView({ info, servers, paths }: OpenApiDocument): string {
       <p>
         <a href="${base}/openapi.json">The same as an OpenAPI 3.1 document</a>
       </p>
-      ${operations}`,
+      <dl>
+        ${operations.map(
+          ({ id, title, operation }) =>
+            html`<dt>
+                <a href="#${id}"><code>${title}</code></a>
+              </dt>
+              <dd>${operation.summary}</dd>`,
+        )}
+      </dl>
+      ${operations.map(operationView)}`,
     { wide: true },
   );
 }
 
-function operationView(
-  title: string,
-  { summary, security, parameters, requestBody, responses }: OpenApiOperation,
-): Html {
+function operationView({
+  id,
+  title,
+  operation,
+}: {
+  id: string;
+  title: string;
+  operation: OpenApiOperation;
+}): Html {
+  const { summary, security, parameters, requestBody, responses } = operation;
   const all = [...parameters.map(rowOf), ...bodyRowsOf(requestBody)];
-  return html`<section>
+  return html`<section id="${id}">
     <h2><code>${title}</code></h2>
     <p>${summary}. ${security.length === 0 && 'No API key.'}</p>
     ${
