@@ -218,14 +218,21 @@ export function derivedKeys(
   }));
 }
 
-/** The keys that hash recovery codes: one made of each key that hashes, which cannot be found from it, and the imported ones. */
+/**
+ * The keys that hash recovery codes: one made of each key that hashes, which cannot
+ * be found from it, and then the imported ones. The first hashes new codes: never an
+ * imported one, which whoever has that export knows.
+ */
 export function recoveryKeysOf(keys: readonly DataKey[]): RecoveryKey[] {
-  return keys.flatMap(({ id, purpose, key }) => {
-    if (purpose === 'encryption') return [];
-    return [
-      { id, key: purpose === 'recovery' ? key : derived(key, 'recovery') },
-    ];
-  });
+  const of = (wanted: DataKey['purpose']) =>
+    keys.filter(({ purpose }) => purpose === wanted);
+  return [
+    ...of('hashing').map(({ id, key }) => ({
+      id,
+      key: derived(key, 'recovery'),
+    })),
+    ...of('recovery').map(({ id, key }) => ({ id, key })),
+  ];
 }
 
 function derived(key: Buffer, purpose: string): Buffer {

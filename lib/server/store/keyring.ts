@@ -27,7 +27,7 @@ export class Keyring {
   keys!: readonly DataKey[];
   private encryption!: readonly DataKey[];
   private hashing!: readonly DataKey[];
-  /** Keys that hash recovery codes, the newest first, and those of imported ones. */
+  /** Keys that hash recovery codes, the newest first, and after them those of imported ones. */
   recoveryKeys!: readonly RecoveryKey[];
   /** Random bytes for the next nonces. */
   private nonces = Buffer.alloc(0);

@@ -285,6 +285,7 @@ function suite(
       const [code] = (await call(old, 'POST', path)).body.data.recovery_codes;
       const text = await exportOf(old);
       const server = await start(encryptionKeys());
+      server.advance(60);
       expect(await importInto(server, text)).toMatchObject({
         created: 1,
         recoveryCodesLeftOut: 0,
@@ -293,6 +294,11 @@ function suite(
         expect(await check(server, unique_id, code)).toMatchObject({
           authenticated,
         });
+      // The imported key is newer here, and hashes nothing new all the same.
+      const { unique_id: another } = await createUser(server);
+      await call(server, 'POST', `users/${another}/recovery_codes/`);
+      const keysUsed = (await exportOf(server)).match(/"secret":"\w+\./g);
+      expect(new Set(keysUsed).size).toBe(2);
       // Whoever has the file, and can write to the database, makes no API key of it.
       const header = JSON.parse(text.split('\n', 1)[0]!);
       expect(header.recovery_keys).toHaveLength(1);
