@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { CreateFactorDto } from '../../contract/dto/create-factor.dto.js';
 import { parseDto } from '../../contract/dto/parse-dto.js';
-import { PASS_PARAMETERS } from '../factors/otp.js';
+import { PASS_PARAMETERS, TOTP_DEFAULTS } from '../factors/otp.js';
 import type { FactorRow } from '../store/schema.js';
 import { fromBase32 } from './base32.js';
 import { idOf, timeOf } from './check-fields.js';
 import type { ExchangeFactor } from './exchange.js';
+import { newId } from './new-row.js';
 
 /** 80 bits: what Google Authenticator's own examples have. Shorter ones can be guessed from a few codes. */
 const MIN_SECRET_BYTES = 10;
@@ -13,6 +13,9 @@ const MIN_SECRET_BYTES = 10;
 export const STRONG_SECRET_BYTES = 16;
 /** The block of SHA-512; a longer secret would be hashed first [RFC 2104]. */
 const MAX_SECRET_BYTES = 128;
+
+const USUAL = { ...TOTP_DEFAULTS, name: null };
+const PASS = { ...PASS_PARAMETERS, name: null };
 
 /** A factor before its secret is sealed. */
 export type OpenFactor = Omit<FactorRow, 'user_id' | 'secret'> & {
@@ -44,20 +47,23 @@ export function checkFactor(
     return { problem: 'has a factor of an unknown kind' };
   const secret = secretOf(given.secret);
   if (typeof secret === 'string') return { problem: secret };
-  const parameters =
-    kind === 'otp' ? { ...PASS_PARAMETERS, name: null } : parametersOf(given);
+  const parameters = kind === 'otp' ? PASS : parametersOf(given);
   if (typeof parameters === 'string') return { problem: parameters };
   const state = given.state ?? defaults.state;
   if (state !== 'active' && state !== 'pending')
     return {
       problem: 'has a factor whose state is neither active nor pending',
     };
+  // Every field by its name: after a spread, each takes a microsecond.
   const factor = {
-    ...parameters,
-    id: idOf(given.id, 40) ?? randomUUID(),
+    id: idOf(given.id, 40) ?? newId(),
     kind,
+    name: parameters.name,
     state,
     secret,
+    algorithm: parameters.algorithm,
+    digits: parameters.digits,
+    period: parameters.period,
     counter: timeOf(given.counter, 0),
     created_at: timeOf(given.created_at, defaults.created_at),
     last_used_at: timeOf(given.last_used_at, null),
@@ -80,7 +86,9 @@ function secretOf(text: unknown): Buffer | string {
     : secret;
 }
 
-function parametersOf({ name, algorithm, digits, period }: ExchangeFactor) {
+function parametersOf(given: ExchangeFactor) {
+  if (isUsual(given)) return USUAL;
+  const { name, algorithm, digits, period } = given;
   const { value, problems } = parseDto(CreateFactorDto, {
     kind: 'totp',
     name: name ?? undefined,
@@ -91,10 +99,21 @@ function parametersOf({ name, algorithm, digits, period }: ExchangeFactor) {
   if (!value) return `has a factor whose ${problems[0]!.message}`;
   return {
     name: value.name ?? null,
-    algorithm: value.algorithm ?? ('SHA1' as const),
-    digits: value.digits ?? 6,
-    period: value.period ?? 30,
+    algorithm: value.algorithm ?? TOTP_DEFAULTS.algorithm,
+    digits: value.digits ?? TOTP_DEFAULTS.digits,
+    period: value.period ?? TOTP_DEFAULTS.period,
   };
+}
+
+/** Those of most authenticator apps: a file of a million need not be validated. */
+function isUsual({ name, ...given }: ExchangeFactor): boolean {
+  const { algorithm, digits, period } = TOTP_DEFAULTS;
+  return (
+    (name ?? null) === null &&
+    (given.algorithm ?? algorithm) === algorithm &&
+    (given.digits ?? digits) === digits &&
+    (given.period ?? period) === period
+  );
 }
 
 /** `SHA1` also as `sha1`, `SHA-1` and `HmacSHA1`. */

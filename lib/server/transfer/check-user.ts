@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   isRecoveryCode,
   normalizeAuthCode,
@@ -15,11 +15,11 @@ import { checkFactor, type OpenFactor } from './check-factor.js';
 import { idOf, timeOf } from './check-fields.js';
 import type { ExchangeFactor, ExchangeUser } from './exchange.js';
 import { isRecord } from './input.js';
+import { newId, newSecret } from './new-row.js';
 
 /** As many as a user may add [factors.service.ts]. */
 const MAX_TOTPS = 10;
 const MAX_RECOVERY_CODES = 100;
-const SECRET_BYTES = 20;
 
 /** A user that may be stored. */
 export interface CheckedUser {
@@ -32,6 +32,8 @@ export interface CheckedUser {
   /** what is left out, one sentence each */
   warnings: string[];
   recoveryCodesLeftOut: number;
+  /** the file brings ids of rows, which somebody may have already */
+  hasIds: boolean;
 }
 
 /** What an import knows about all of its users. */
@@ -97,6 +99,9 @@ export function checkUser(
     isWithoutFactor: totps.length === 0,
     warnings: problems,
     recoveryCodesLeftOut: recovery.leftOut,
+    hasIds: [given, ...(list as ExchangeFactor[])].some(
+      ({ id }) => id !== undefined,
+    ),
   };
 }
 
@@ -122,17 +127,21 @@ function userOf(
     const { property, message } = problems[0]!;
     return message.replace(property, wireNameOf(CreateUserDto, property));
   }
-  const numbers = {
-    failures: timeOf(given.failures, 0),
-    next_attempt_at: timeOf(given.next_attempt_at, 0),
-    wrong_codes_until: timeOf(given.wrong_codes_until, 0),
-    created_at: timeOf(given.created_at, now),
-  };
-  const wrong = Object.entries(numbers).find(([, one]) => one === undefined);
-  if (wrong) return `${wrong[0]} must be a whole number`;
-  if (numbers.failures! > 0x7fffffff) return 'failures is too large';
+  const [failures, nextAttemptAt, wrongCodesUntil, createdAt] = [
+    timeOf(given.failures, 0),
+    timeOf(given.next_attempt_at, 0),
+    timeOf(given.wrong_codes_until, 0),
+    timeOf(given.created_at, now),
+  ];
+  if (failures === undefined) return 'failures must be a whole number';
+  if (failures > 0x7fffffff) return 'failures is too large';
+  if (nextAttemptAt === undefined)
+    return 'next_attempt_at must be a whole number';
+  if (wrongCodesUntil === undefined)
+    return 'wrong_codes_until must be a whole number';
+  if (createdAt === undefined) return 'created_at must be a whole number';
   return {
-    id: idOf(given.id, 36) ?? randomUUID(),
+    id: idOf(given.id, 36) ?? newId(),
     realm,
     unique_id: value.uniqueId,
     display_name: value.displayName,
@@ -141,7 +150,10 @@ function userOf(
     voice_number: (value.voiceNumber && toE164(value.voiceNumber)) || null,
     meta: value.meta ? JSON.stringify(value.meta) : null,
     enrolled: 0,
-    ...(numbers as Pick<UserRow, keyof typeof numbers>),
+    failures,
+    next_attempt_at: nextAttemptAt,
+    wrong_codes_until: wrongCodesUntil,
+    created_at: createdAt,
     epoch: idOf(given.epoch, 36) ?? randomUUID(),
   };
 }
@@ -166,7 +178,7 @@ function recoveryOf(
       isKeyedHash(secret) && recoveryKeys.has(secret.split('.', 1)[0]!),
   );
   const row = (secret: string, from: ExchangeFactor = {}): OpenFactor => ({
-    id: idOf(from.id, 40) ?? randomUUID(),
+    id: idOf(from.id, 40) ?? newId(),
     kind: 'recovery',
     name: null,
     state: 'active',
@@ -202,12 +214,14 @@ function withFirst(factors: OpenFactor[], created_at: number): OpenFactor[] {
       ? []
       : [
           {
-            ...parameters,
-            id: randomUUID(),
+            id: newId(),
             kind,
             name: null,
             state,
-            secret: randomBytes(SECRET_BYTES),
+            secret: newSecret(),
+            algorithm: parameters.algorithm,
+            digits: parameters.digits,
+            period: parameters.period,
             counter: 0,
             created_at,
             last_used_at: null,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as hashOnce } from 'node:crypto';
 
 /**
  * The users that a file has named so far, in 16 bytes each: 64 bits of a hash, in a
@@ -11,7 +11,7 @@ export class SeenUsers {
 
   /** @returns `false` if the file has named the user before */
   add(realm: string, uniqueId: string): boolean {
-    const hash = createHash('sha256').update(`${realm}\n${uniqueId}`).digest();
+    const hash = hashOnce('sha256', `${realm}\n${uniqueId}`, 'buffer');
     // 0 is an empty slot.
     const key = hash.readBigUInt64LE() || 1n;
     if (!this.put(key)) return false;

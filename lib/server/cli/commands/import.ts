@@ -190,14 +190,14 @@ function eventsOf({
   created,
   updated,
 }: StoredUsers): (AuditEvent & { realm: string })[] {
-  const realms = [...new Set(created.map(({ realm }) => realm))];
+  const counts = new Map<string, number>();
+  for (const { realm } of created)
+    counts.set(realm, (counts.get(realm) ?? 0) + 1);
   return [
-    ...realms.map((realm) => ({
+    ...[...counts].map(([realm, count]) => ({
       realm,
       action: 'import' as const,
-      details: {
-        created: created.filter((user) => user.realm === realm).length,
-      },
+      details: { created: count },
     })),
     ...updated.map(({ realm, id }) => ({
       realm,
