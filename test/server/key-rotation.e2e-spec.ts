@@ -23,6 +23,7 @@ import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { KeyRotation } from '../../lib/server/store/key-rotation.js';
 import { call, check, createUser } from '../helpers/api.js';
 import { createPostgres, describeWith } from '../helpers/postgres.js';
+import { exportOf, importInto } from '../helpers/transfer.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -229,6 +230,27 @@ function suite(
       await expect(start({ encryptionKeys: [first] })).rejects.toThrow(
         /Option encryptionKeys: .* restore the key "k2"/,
       );
+    });
+
+    it('takes keys of imported recovery codes along', async () => {
+      const [first, second] = [key('k1'), key('k2')];
+      const old = await GAuthifyTestServer.start();
+      running.push(old);
+      const jane = await createUser(old);
+      const [recovery, other] = await renewCodes(old, jane);
+      let server = await start({ encryptionKeys: [first] });
+      await importInto(server, await exportOf(old));
+      await stop(server);
+      server = await start({ encryptionKeys: [second, first] });
+      await rotate(server);
+      await stop(server);
+      server = await start({ encryptionKeys: [second] });
+      expect(await isRight(server, jane, recovery!)).toBe(true);
+      expect(await isRight(server, jane, recovery!)).toBe(false);
+      expect(await isRight(server, jane, other!)).toBe(true);
+      // The codes that the old server made since are not known here.
+      const [unknown] = await renewCodes(old, jane);
+      expect(await isRight(server, jane, unknown!)).toBe(false);
     });
 
     it('asks a key provider, at start alone, and lets its old key go', async () => {
