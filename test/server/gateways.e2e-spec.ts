@@ -275,6 +275,13 @@ describe('an HTTP gateway', () => {
     expect(gateway.seen).toHaveLength(1);
   });
 
+  it('that answers without end fills no memory', async () => {
+    await start({ smsHttp: { url: `${url}/{code}` } });
+    gateway.body = 'x'.repeat(300 * 1024);
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, 'delivery_unknown']);
+  });
+
   it.each([
     [
       { url: 'http://gateway.example.com/{text}' },

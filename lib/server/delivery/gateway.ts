@@ -3,6 +3,8 @@ import { DeliveryUnknownError } from '../settings/sender.interface.js';
 
 /** Leaves the next sender time where a gateway accepts no connection. undici may be half a second late. */
 const CONNECT_TIMEOUT_MS = 1_000;
+/** Answers are a sentence or two; they are kept in memory. */
+const MAX_ANSWER_BYTES = 256 * 1024;
 
 /** Somebody on the way gave up waiting: the message may have arrived. */
 const GAVE_UP = [408, 499];
@@ -31,6 +33,7 @@ export interface GatewayAnswer {
 export class Gateway {
   private readonly agent = new Agent({
     connect: { timeout: CONNECT_TIMEOUT_MS },
+    maxResponseSize: MAX_ANSWER_BYTES,
   });
 
   /**
