@@ -8,7 +8,13 @@ import {
   checkUser,
 } from './check-user.js';
 import type { Entry, Problem } from './exchange.js';
-import { findExisting, insert, renewTakenIds, seal } from './import-batch.js';
+import {
+  findExisting,
+  insert,
+  prepareForMany,
+  renewTakenIds,
+  seal,
+} from './import-batch.js';
 import { SeenUsers } from './seen-users.js';
 import { changesOf, updateUser } from './update-user.js';
 
@@ -83,6 +89,7 @@ export class Importer {
     entries: AsyncIterable<Entry>,
     options: ImportOptions = {},
   ): Promise<ImportReport> {
+    if (!options.dryRun) await prepareForMany(this.database);
     const run = new ImportRun(this.database, this.secrets, this.now, options);
     try {
       for await (const entry of entries) await run.take(entry);
