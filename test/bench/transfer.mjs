@@ -1,12 +1,12 @@
 /**
- * Users in and out by the program, on SQLite: a file of JSON lines is imported,
- * exported encrypted, imported into a second database with the same encryption
- * keys, and exported again. Both exports must be equal.
+ * Users in and out by the program, on SQLite: a file with the random ids of a server
+ * is imported, exported encrypted, imported into a second database, and exported
+ * again. Both exports must be equal.
  *
  *     npm run prove:transfer -- [users]
  */
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,19 +23,29 @@ import { Secret } from 'otpauth';
 const users = Number(process.argv[2] ?? 1_000_000);
 const folder = await mkdtemp(join(tmpdir(), 'gauthify-transfer-'));
 const at = (name) => join(folder, name);
-const keys = `bench:${randomBytes(32).toString('base64')}`;
+/** Each database has keys of its own. */
+const keys = Object.fromEntries(
+  ['a.sqlite', 'b.sqlite'].map((database) => [
+    database,
+    `bench:${randomBytes(32).toString('base64')}`,
+  ]),
+);
 const base32 = () =>
   new Secret({ buffer: new Uint8Array(randomBytes(20)).buffer }).base32;
 
 function* lines() {
   for (let i = 0; i < users; i++) {
     const user = {
+      id: randomUUID(),
       unique_id: `user-${i}`,
       display_name: `User ${i}`,
       email: `user-${i}@example.com`,
       sms_number: `+1916262${String(i % 10_000).padStart(4, '0')}`,
       meta: { number: i, plan: i % 2 ? 'plus' : 'free' },
-      factors: [{ secret: base32() }],
+      factors: [
+        { id: randomUUID(), secret: base32() },
+        { id: randomUUID(), kind: 'otp', secret: base32() },
+      ],
     };
     if (i % 10 === 0) user.factors.push({ secret: base32(), digits: 8 });
     if (i % 100 === 0) user.failures = i % 99;
@@ -54,16 +64,20 @@ async function run(name, database, ...args) {
       env: {
         PATH: process.env.PATH,
         DATABASE_URL: `sqlite:${at(database)}`,
-        GAUTHIFY_ENCRYPTION_KEYS: keys,
+        GAUTHIFY_ENCRYPTION_KEYS: keys[database],
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
   let peak = 'unknown';
+  let cpuSeconds = 0;
   const poll = setInterval(() => {
     try {
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
       const kib = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]);
+      const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(' ');
+      // Of the kernel's clock, 100 a second.
+      cpuSeconds = (Number(stat[13]) + Number(stat[14])) / 100;
       if (kib > 0) peak = `${Math.round(kib / 1024)} MiB`;
     } catch {
       // Not Linux, or the program has ended.
@@ -76,7 +90,7 @@ async function run(name, database, ...args) {
   if (code !== 0) throw new Error(`${name} ended with ${code}: ${out}`);
   const seconds = (performance.now() - begin) / 1000;
   console.log(
-    `${name}: ${seconds.toFixed(1)} s, ${Math.round(users / seconds)} users/s, at most ${peak} of memory`,
+    `${name}: ${seconds.toFixed(1)} s, ${Math.round(users / seconds)} users/s, ${cpuSeconds.toFixed(0)} s of a processor, at most ${peak} of memory`,
   );
   return JSON.parse(out);
 }

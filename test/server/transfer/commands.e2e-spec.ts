@@ -252,6 +252,11 @@ it.each<[args: string[], sentence: string, code?: number]>([
     'only one of the file and the secrets can come from the standard input',
     2,
   ],
+  [
+    ['import', '-', '--identity-file', '-'],
+    'only one of the file and the secrets can come from the standard input',
+    2,
+  ],
   [['import', 'missing.jsonl'], 'missing.jsonl cannot be read'],
   [['export', join('missing', 'x'), '--all', '--plain'], 'cannot be written'],
 ])(

@@ -84,7 +84,7 @@ Examples:
 
 function check(
   file: string,
-  { format, realm, passphraseFile, secretFile }: Options,
+  { format, realm, passphraseFile, identityFile, secretFile }: Options,
   command: Command,
 ): void {
   if (format !== 'jsonl' && realm === undefined)
@@ -96,7 +96,9 @@ function check(
       'error: --realm must be 1 to 64 letters, digits, "_", "." or "-"',
     );
   if (
-    [file, passphraseFile, secretFile].filter((one) => one === '-').length > 1
+    [file, passphraseFile, identityFile, secretFile].filter(
+      (one) => one === '-',
+    ).length > 1
   )
     command.error(
       'error: only one of the file and the secrets can come from the standard input',
