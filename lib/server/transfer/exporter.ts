@@ -2,7 +2,6 @@ import type { Queries } from '../store/database.js';
 import type { FactorSecrets } from '../store/factor-secrets.js';
 import type { Keyring } from '../store/keyring.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
-import { toBase32 } from '../factors/otp.js';
 import {
   EXPORT_FORMAT,
   EXPORT_VERSION,
@@ -13,6 +12,7 @@ import {
   type RecoveryKey,
   USER_COLUMNS,
 } from './exchange.js';
+import { lineOf } from './export-line.js';
 
 const USERS_AT_ONCE = 500;
 
@@ -168,30 +168,3 @@ function byAge(one: FactorRow, other: FactorRow): number {
 
 const compare = (one: string, other: string) =>
   one < other ? -1 : Number(one > other);
-
-/** A line as `ExchangeUser` describes it. */
-function lineOf(
-  user: UserRow,
-  factors: readonly FactorRow[],
-  secrets: FactorSecrets,
-) {
-  const { meta, enrolled, ...columns } = user;
-  return {
-    ...columns,
-    meta: meta === null ? null : (JSON.parse(meta) as unknown),
-    enrolled: enrolled === 1,
-    factors: factors.map(({ user_id: _, secret, ...factor }) =>
-      factor.kind === 'recovery'
-        ? {
-            id: factor.id,
-            kind: factor.kind,
-            secret,
-            created_at: factor.created_at,
-          }
-        : {
-            ...factor,
-            secret: toBase32(secrets.open({ ...factor, secret }, user)),
-          },
-    ),
-  };
-}
