@@ -30,5 +30,7 @@ Without a command it serves. Environment variables configure it:
   LOG_LEVEL                  error, warn, info (a line for each request) or debug (warn)
   SHUTDOWN_DELAY_SECONDS     how long it accepts requests after SIGTERM, while it is not ready (0)
   SHUTDOWN_TIMEOUT_SECONDS   how long requests may take after that (10)
+  GAUTHIFY_PASSPHRASE        passphrase of import and export (asks)
+  GAUTHIFY_API_KEY           API key of quick-test (none)
 
 Exit codes: 0 it worked, 1 it failed or found a problem, 2 the command line is wrong.`;
