@@ -16,7 +16,7 @@ import {
   seal,
 } from './import-batch.js';
 import { SeenUsers } from './seen-users.js';
-import { changesOf, updateUser } from './update-user.js';
+import { changesOf, type UpdatedUser, updateUser } from './update-user.js';
 
 /** Users in one transaction: a tenth of a second, so that a server on the same database goes on. */
 const BATCH_SIZE = 1000;
@@ -46,7 +46,7 @@ export interface ImportOptions {
 /** What a unit of work stored. */
 export interface StoredUsers {
   created: readonly Pick<UserRow, 'id' | 'realm'>[];
-  updated: readonly Pick<UserRow, 'id' | 'realm'>[];
+  updated: readonly UpdatedUser[];
 }
 
 /** Numbers of users, unless they say otherwise. */
@@ -200,10 +200,10 @@ class ImportRun {
   private async update(batch: readonly Numbered[]): Promise<number> {
     if (batch.length === 0) return 0;
     return await this.database.unit(async (unit) => {
-      const updated: UserRow[] = [];
+      const updated: UpdatedUser[] = [];
       for (const { checked } of batch) {
-        const before = await updateUser(unit, checked);
-        if (before) updated.push(before);
+        const one = await updateUser(unit, checked);
+        if (one) updated.push(one);
       }
       await this.options.onStored?.(unit, { created: [], updated });
       return updated.length;

@@ -18,6 +18,11 @@ const DETAILS = [
   'meta',
 ] as const;
 
+/** A user who was updated, and the names of the fields that changed. */
+export interface UpdatedUser extends Pick<UserRow, 'id' | 'realm'> {
+  fields: string[];
+}
+
 /**
  * Updates name, addresses, numbers and `meta` of a user who exists, as
  * `PUT users/{id}/` does: a changed address ends the code that was sent to the old
@@ -26,12 +31,12 @@ const DETAILS = [
  * Nothing else: a factor of the file may be one that the user has reset since,
  * because somebody else has it; and failures and locks are those of this server.
  *
- * @returns the row as it was, if anything was different
+ * @returns whose row it was, and what was different, if anything was
  */
 export async function updateUser(
   { db, dialect }: Unit,
   checked: CheckedUser,
-): Promise<UserRow | undefined> {
+): Promise<UpdatedUser | undefined> {
   const { user } = checked;
   const before = await db
     .selectFrom('users')
@@ -59,7 +64,7 @@ export async function updateUser(
       .where('user_id', '=', before.id)
       .where('channel', 'in', stale)
       .execute();
-  return before;
+  return { id: before.id, realm: before.realm, fields: changed };
 }
 
 /** What the file says otherwise than the database. */

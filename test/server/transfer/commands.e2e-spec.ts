@@ -300,7 +300,7 @@ it(
       .map((line) => JSON.parse(line));
     expect(rows).toMatchObject([
       { action: 'import', actor: 'cli', details: { created: 2 } },
-      { action: 'user.update', actor: 'cli' },
+      { action: 'user.update', actor: 'cli', details: { fields: ['email'] } },
       { action: 'export', actor: 'cli' },
     ]);
     expect(output).not.toMatch(/jane|example/);

@@ -201,10 +201,11 @@ function eventsOf({
       action: 'import' as const,
       details: { created: count },
     })),
-    ...updated.map(({ realm, id }) => ({
+    ...updated.map(({ realm, id, fields }) => ({
       realm,
       action: 'user.update' as const,
       user: id,
+      details: { fields },
     })),
   ];
 }
