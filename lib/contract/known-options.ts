@@ -17,7 +17,9 @@ export function refuseUnknownOptions(
 ): void {
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const at = (name: string) => (path === '' ? name : `${path}.${name}`);
+  // A name may come from a file, and must not steer the terminal.
+  const at = (name: string) =>
+    `${path === '' ? '' : `${path}.`}${name.replace(/[^ -~]/g, '?').slice(0, 100)}`;
   const meant = nearest(unknown, known);
   throw fail(
     at(unknown),

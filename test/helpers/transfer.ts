@@ -15,6 +15,7 @@ import {
   type ImportReport,
 } from '../../lib/server/transfer/importer.js';
 import type { Format } from '../../lib/server/transfer/readers/formats.js';
+import { ImportRecoveryKeys } from '../../lib/server/transfer/import-recovery-keys.js';
 import type { Input } from '../../lib/server/transfer/input.js';
 import { readUsers } from '../../lib/server/transfer/readers/readers.js';
 
@@ -45,25 +46,18 @@ export async function importInto(
     ...options
   }: ImportOptions & { format?: Format; foreignSecret?: string } = {},
 ): Promise<Imported> {
-  let recoveryKeys: ReadonlySet<string> = new Set();
+  const keys = new ImportRecoveryKeys(server.app.get(DataKeys));
   const input =
     typeof text === 'string' || Buffer.isBuffer(text) ? pieces(text) : text;
   const users = readUsers(format, input, {
     foreignSecret: () => Promise.resolve(foreignSecret),
-    onHeader: async ({ recovery_keys }) => {
-      recoveryKeys = await server.app.get(DataKeys).addRecoveryKeys(
-        recovery_keys.map(({ id, key }) => ({
-          id,
-          key: Buffer.from(key, 'base64'),
-        })),
-        options.dryRun === true,
-      );
-    },
+    onHeader: async (header) => keys.take(header),
   });
   const [problems, warningsSeen]: [Problem[], Problem[]] = [[], []];
   const report = await importerOf(server).run(users, {
     realm: 'test',
-    recoveryKeys: () => recoveryKeys,
+    recoveryKeys: () => keys.ids,
+    beforeRecoveryCodes: (ids) => keys.store(ids),
     onRefused: (problem) => problems.push(problem),
     onWarning: (problem) => warningsSeen.push(problem),
     ...options,

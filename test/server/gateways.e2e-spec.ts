@@ -150,7 +150,9 @@ describe('Twilio', () => {
   it.each([
     [400, 'delivery_failed'],
     [429, 'delivery_failed'],
-    [302, 'delivery_failed'],
+    [301, 'delivery_failed'],
+    [302, 'delivery_unknown'],
+    [303, 'delivery_unknown'],
     [408, 'delivery_unknown'],
     [499, 'delivery_unknown'],
     [500, 'delivery_unknown'],
@@ -162,6 +164,20 @@ describe('Twilio', () => {
     expect(await send('sms', user)).toEqual([500, error]);
     expect(gateway.seen).toHaveLength(1);
   });
+
+  it.each(['', '<ok/>', 'null'])(
+    'that took the message and answers %j: no other gateway is asked',
+    async (body) => {
+      const other = new HttpGateway();
+      const smsHttp = { url: `${await other.open()}/{code}` };
+      await start({ twilio: { ...TWILIO, baseUrl: url }, smsHttp });
+      gateway.body = body;
+      const user = await createUser(server!, JANE);
+      expect(await send('sms', user)).toEqual([200, undefined]);
+      expect(other.seen).toEqual([]);
+      await other.close();
+    },
+  );
 
   it('that is not there: the next gateway is asked', async () => {
     await start({
@@ -346,6 +362,23 @@ describe('senders of the application', () => {
     expect([first, second, third].map(({ closed }) => closed)).toEqual([
       1, 1, 1,
     ]);
+  });
+
+  it('that give up when the signal aborts leave the outcome unknown', async () => {
+    const silent = createTcp().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const second = failing(new Error('never asked'));
+    const first = {
+      async send(_: unknown, signal: AbortSignal) {
+        await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', signal });
+      },
+    };
+    await start({ senders: { sms: [first, second] } });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, 'delivery_unknown']);
+    expect(second.asked).toBe(0);
+    silent.close();
   });
 
   it('that heed no signal leave the outcome unknown', async () => {

@@ -276,6 +276,12 @@ function suite(
         'number_not_supported',
         'number_not_supported',
       ],
+      [
+        '+881612345678',
+        'a satellite network',
+        'number_not_supported',
+        'number_not_supported',
+      ],
       ['+4930123456', 'a landline', 'number_not_supported', 'sent'],
     ])('to %s (%s): SMS %s, call %s', async (number, _, sms, voice) => {
       expect(await send(await createUser(server), number)).toBe(sms);

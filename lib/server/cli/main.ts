@@ -8,7 +8,11 @@ async function main(): Promise<void> {
   // Loaded here, so that an error can name a package that is missing.
   const { run } = await import('./program.js');
   const code = await run(process.argv.slice(2), process.env, ownVersion());
-  if (code !== undefined) process.exit(code);
+  if (code === undefined) return;
+  // What is written to a pipe may still be on its way.
+  for (const stream of [process.stdout, process.stderr])
+    await new Promise<unknown>((written) => stream.write('', written));
+  process.exit(code);
 }
 
 function ownVersion(): string {

@@ -6,8 +6,11 @@ const CONNECT_TIMEOUT_MS = 1_000;
 /** Answers are a sentence or two; they are kept in memory. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 
-/** Somebody on the way gave up waiting: the message may have arrived. */
-const GAVE_UP = [408, 499];
+/**
+ * Statuses below 500 after which the message may have been sent: "see the result
+ * there", and that somebody on the way gave up waiting.
+ */
+const UNCERTAIN = [302, 303, 408, 499];
 
 /**
  * Codes of errors after which a request was certainly not written: no address, no
@@ -55,7 +58,7 @@ export class Gateway {
       throw new DeliveryUnknownError('No answer', { cause: error });
     }
     const { statusCode } = answer;
-    if (statusCode < 500 && !GAVE_UP.includes(statusCode)) return answer;
+    if (statusCode < 500 && !UNCERTAIN.includes(statusCode)) return answer;
     throw new DeliveryUnknownError('The gateway failed', {
       cause: Object.assign(new Error(), { responseCode: statusCode }),
     });

@@ -55,6 +55,15 @@ describe('the text of a message', () => {
     },
   );
 
+  it('ignores a language tag that is none', () => {
+    const { locale } = messageText(
+      'sms',
+      realm,
+      inLanguage('de-a'.repeat(2000)),
+    );
+    expect(locale).toBe('en');
+  });
+
   it('speaks the digits one by one, and all of it twice', () => {
     const { text } = messageText('voice', realm, inLanguage('de'));
     expect(text).toBe(

@@ -3,6 +3,9 @@ import type { RealmSettings } from '../realms/realm-settings.js';
 import type { MessageTexts } from '../settings/message-texts.js';
 import { BUILT_IN_TEXTS, DEFAULT_LANGUAGE } from './built-in-texts.js';
 
+/** Recommended for fields of language tags [RFC 5646 §4.4.1]. */
+const LONGEST_LOCALE = 35;
+
 /** What a message with a code says. */
 export interface MessageText {
   subject: string;
@@ -79,7 +82,9 @@ function localeOf(meta: string | null): string {
   } catch {
     // A damaged `meta` is reported where it is shown.
   }
-  return typeof locale === 'string' ? locale.replaceAll('_', '-') : '';
+  return typeof locale === 'string' && locale.length <= LONGEST_LOCALE
+    ? locale.replaceAll('_', '-')
+    : '';
 }
 
 /** `de-AT`, then `de` [RFC 4647 §3.4]. */

@@ -42,6 +42,13 @@ export function placeOf(
       { errorCode: 'country_not_allowed' },
     );
   const type = number?.getType();
+  // Satellite and international networks: dear to call, and no country where it is noticed.
+  const isNowhere = number?.country === undefined && !countries;
+  if (isNowhere)
+    throw new ParameterError(
+      'The number is of no country: give one of a country',
+      { errorCode: 'number_not_supported' },
+    );
   if (REFUSED.includes(type) || (channel === 'sms' && type === 'FIXED_LINE'))
     throw new ParameterError(
       channel === 'sms'

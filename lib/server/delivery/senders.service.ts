@@ -45,12 +45,13 @@ export class SendersService implements OnApplicationShutdown {
   async send(message: Message): Promise<void> {
     const { channel } = message;
     const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const endsAt = performance.now() + TIMEOUT_MS + GRACE_MS;
     const senders = [...this.senders[channel]];
     for (;;) {
       const { name, sender } = senders.shift()!;
       try {
         return await this.observer.handOver(message, () =>
-          sendInTime(sender, message, signal),
+          sendInTime(sender, message, signal, endsAt),
         );
       } catch (error) {
         const isUnknown = error instanceof DeliveryUnknownError;
@@ -83,16 +84,22 @@ async function sendInTime(
   sender: Sender,
   message: Message,
   signal: AbortSignal,
+  endsAt: number,
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new DeliveryUnknownError('No answer in time')),
-      TIMEOUT_MS + GRACE_MS,
+      endsAt - performance.now(),
     );
   });
   try {
     await Promise.race([sender.send(message, signal), late]);
+  } catch (error) {
+    // What `fetch` and the like reject with: the request may have arrived.
+    if (signal.aborted && (error as { name?: unknown }).name === 'TimeoutError')
+      throw new DeliveryUnknownError('No answer in time', { cause: error });
+    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -74,6 +74,22 @@ export class RealmsService {
     return row && toRealm(row);
   }
 
+  /** Whether a realm has an API key or a user, with or without a row. */
+  async isUsed(name: string): Promise<boolean> {
+    if (this.settings.apiKeys.some(({ realm }) => realm === name)) return true;
+    const { read } = this.database;
+    for (const table of ['api_keys', 'users'] as const) {
+      const row = await read
+        .selectFrom(table)
+        .select('realm')
+        .where('realm', '=', name)
+        .limit(1)
+        .executeTakeFirst();
+      if (row) return true;
+    }
+    return false;
+  }
+
   /** Creates a realm, unless there is one of this name. @returns whether it was created */
   async create({ db }: Unit, name: string): Promise<boolean> {
     checkName(name);

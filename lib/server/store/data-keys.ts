@@ -5,6 +5,7 @@ import type { KeyProvider } from '../settings/key-provider.interface.js';
 import { StartError } from '../settings/start-error.js';
 import { LocalKeyProvider } from './local-key-provider.js';
 import type { Database, Queries, Unit } from './database.js';
+import type { RecoveryKey } from './recovery-keys.js';
 import type { DataKeyRow } from './schema.js';
 
 export interface DataKey {
@@ -16,9 +17,6 @@ export interface DataKey {
   /** Milliseconds since 1970. */
   createdAt: number;
 }
-
-/** Hashes recovery codes. */
-export type RecoveryKey = Pick<DataKey, 'id' | 'key'>;
 
 /**
  * The data keys of the database, each encrypted by a {@link KeyProvider}: envelope
@@ -82,26 +80,8 @@ export class DataKeys {
     return key;
   }
 
-  /**
-   * Adds keys that hashed recovery codes of another database.
-   *
-   * @param isDryRun changes nothing
-   * @returns ids of those that are usable: not those whose id a different key has here
-   */
-  async addRecoveryKeys(
-    given: readonly RecoveryKey[],
-    isDryRun: boolean,
-  ): Promise<Set<string>> {
-    const known = recoveryKeysOf(await this.load());
-    const knownOf = (id: string) => known.find((one) => one.id === id);
-    const usable = given.filter(
-      ({ id, key }) => knownOf(id)?.key.equals(key) ?? true,
-    );
-    if (!isDryRun) await this.store(usable.filter(({ id }) => !knownOf(id)));
-    return new Set(usable.map(({ id }) => id));
-  }
-
-  private async store(keys: readonly RecoveryKey[]): Promise<void> {
+  /** Adds keys that hashed recovery codes of another database. */
+  async addRecoveryKeys(keys: readonly RecoveryKey[]): Promise<void> {
     if (keys.length === 0) return;
     const createdAt = this.now();
     const rows = await Promise.all(
@@ -218,24 +198,7 @@ export function derivedKeys(
   }));
 }
 
-/**
- * The keys that hash recovery codes: one made of each key that hashes, which cannot
- * be found from it, and then the imported ones. The first hashes new codes: never an
- * imported one, which whoever has that export knows.
- */
-export function recoveryKeysOf(keys: readonly DataKey[]): RecoveryKey[] {
-  const of = (wanted: DataKey['purpose']) =>
-    keys.filter(({ purpose }) => purpose === wanted);
-  return [
-    ...of('hashing').map(({ id, key }) => ({
-      id,
-      key: derived(key, 'recovery'),
-    })),
-    ...of('recovery').map(({ id, key }) => ({ id, key })),
-  ];
-}
-
-function derived(key: Buffer, purpose: string): Buffer {
+export function derived(key: Buffer, purpose: string): Buffer {
   const info = `nestjs-gauthify ${purpose}`;
   return Buffer.from(hkdfSync('sha256', key, '', info, 32));
 }

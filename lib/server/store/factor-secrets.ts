@@ -37,12 +37,16 @@ export class FactorSecrets {
 
   /** The keyed hash of a recovery code, bound like a secret. */
   hashCode(code: string, owner: Owner): string {
-    return this.keyring.hashRecovery(subjectOf(code, owner));
+    return this.keyring.hashRecovery(subjectOf(code, owner), owner.realm);
   }
 
   /** Whether a recovery code has this hash; in constant time. */
   matchesCode(hash: string, code: string, owner: Owner): boolean {
-    return this.keyring.matchesRecovery(hash, subjectOf(code, owner));
+    return this.keyring.matchesRecovery(
+      hash,
+      subjectOf(code, owner),
+      owner.realm,
+    );
   }
 
   /** Renews the seal of a secret from before 0.2.0; `undefined` if it is current. */

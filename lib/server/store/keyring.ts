@@ -5,12 +5,14 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import { type DataKey, type RecoveryKey, recoveryKeysOf } from './data-keys.js';
+import type { DataKey } from './data-keys.js';
+import { type RecoveryKey, recoveryKeysOf } from './recovery-keys.js';
 
 const NONCE_BYTES = 12;
 /** Nonces that are drawn at once: the call to the generator takes longer than the encryption. */
 const NONCES_AT_ONCE = 256;
 const TAG_BYTES = 16;
+const CACHED_REALMS = 1_000;
 
 /**
  * How long a new key is only read with, milliseconds: other instances look for new
@@ -27,8 +29,7 @@ export class Keyring {
   keys!: readonly DataKey[];
   private encryption!: readonly DataKey[];
   private hashing!: readonly DataKey[];
-  /** Keys that hash recovery codes, the newest first, and after them those of imported ones. */
-  recoveryKeys!: readonly RecoveryKey[];
+  private readonly ofRealm = new Map<string, readonly RecoveryKey[]>();
   /** Random bytes for the next nonces. */
   private nonces = Buffer.alloc(0);
 
@@ -45,7 +46,7 @@ export class Keyring {
     this.keys = keys;
     this.encryption = keys.filter(({ purpose }) => purpose === 'encryption');
     this.hashing = keys.filter(({ purpose }) => purpose === 'hashing');
-    this.recoveryKeys = recoveryKeysOf(keys);
+    this.ofRealm.clear();
   }
 
   get newestEncryptionKey(): DataKey {
@@ -118,17 +119,24 @@ export class Keyring {
     return matchesBy(this.hashing, record, value);
   }
 
-  /**
-   * Hashes a recovery code, with a key for nothing else: an export takes it along, so
-   * that the codes work where they are imported.
-   */
-  hashRecovery(value: string): string {
-    return hashBy(this.recoveryKeys[0]!, value);
+  /** The keys of a realm's recovery codes; the first hashes new ones. */
+  recoveryKeys(realm: string): readonly RecoveryKey[] {
+    const known = this.ofRealm.get(realm);
+    if (known) return known;
+    const keys = recoveryKeysOf(this.keys, realm);
+    if (this.ofRealm.size >= CACHED_REALMS) this.ofRealm.clear();
+    this.ofRealm.set(realm, keys);
+    return keys;
+  }
+
+  /** Hashes a recovery code, with a key of its realm and for nothing else. */
+  hashRecovery(value: string, realm: string): string {
+    return hashBy(this.recoveryKeys(realm)[0]!, value);
   }
 
   /** Whether `record` is a {@link hashRecovery} of `value`, here or where it was imported from; in constant time. */
-  matchesRecovery(record: string, value: string): boolean {
-    return matchesBy(this.recoveryKeys, record, value);
+  matchesRecovery(record: string, value: string, realm: string): boolean {
+    return matchesBy(this.recoveryKeys(realm), record, value);
   }
 
   /** Each is handed out once. */

@@ -14,7 +14,7 @@ import type { FactorRow, UserRow } from '../store/schema.js';
 import { checkFactor, type OpenFactor } from './check-factor.js';
 import { idOf, timeOf } from './check-fields.js';
 import type { ExchangeFactor, ExchangeUser } from './exchange.js';
-import { isRecord } from './input.js';
+import { isRecord, textOf } from './input.js';
 import { newId, newSecret } from './new-row.js';
 
 /** As many as a user may add [factors.service.ts]. */
@@ -168,7 +168,7 @@ function recoveryOf(
   if (codes !== undefined && codes !== null && !Array.isArray(codes))
     return 'recovery_codes must be a list';
   const texts = new Set(
-    ((codes ?? []) as unknown[]).map((code) => normalizeAuthCode(String(code))),
+    ((codes ?? []) as unknown[]).map((code) => normalizeAuthCode(textOf(code))),
   );
   const usable = [...texts].filter(isRecoveryCode);
   if (hashes.length + usable.length > MAX_RECOVERY_CODES)

@@ -38,14 +38,21 @@ export async function encrypt(input: Input, to: EncryptTo): Promise<Input> {
  * A file, decrypted if it is encrypted with age, in pieces.
  *
  * @param ask called if it is encrypted
+ * @param mustBe whether somebody said that it is: a file that took its place must not pass
  * @throws StartError if what opens it does not fit; while it is read, if it was altered or cut off
  */
 export async function decrypt(
   input: Input,
   ask: () => Promise<DecryptWith>,
+  mustBe = false,
 ): Promise<Input> {
   const { start, whole } = await peek(input);
-  if (!start.startsWith(BINARY) && !start.startsWith(ARMOR)) return whole;
+  const isEncrypted = start.startsWith(BINARY) || start.startsWith(ARMOR);
+  if (!isEncrypted && mustBe)
+    throw new StartError(
+      'The file is not encrypted, although what opens it was given: it may have been replaced. Leave out the passphrase or identity to import it all the same',
+    );
+  if (!isEncrypted) return whole;
   const age = await loadAge();
   const decrypter: Decrypter = new age.Decrypter();
   const keys = await ask();

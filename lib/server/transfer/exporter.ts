@@ -37,13 +37,13 @@ export async function* exportLines(
   { keyring, secrets }: { keyring: Keyring; secrets: FactorSecrets },
   report: ExportReport,
 ): AsyncGenerator<string, void> {
+  const realms = realm === undefined ? await realmsOf(db) : [realm];
   const header: ExportHeader = {
     format: EXPORT_FORMAT,
     version: EXPORT_VERSION,
-    recovery_keys: await recoveryKeysOf(db, keyring),
+    recovery_keys: await recoveryKeysOf(db, realms, keyring),
   };
   yield `${JSON.stringify(header)}\n`;
-  const realms = realm === undefined ? await realmsOf(db) : [realm];
   for (const one of await settingsOf(db, realms))
     yield `${JSON.stringify(one)}\n`;
   for (const one of realms)
@@ -64,23 +64,27 @@ export async function* exportLines(
   yield `${JSON.stringify(end)}\n`;
 }
 
-/** The keys that hashed a recovery code that is there, in the order of their ids. */
+/** The keys that hashed a recovery code of these realms, in the order of their ids. */
 async function recoveryKeysOf(
   db: Queries,
-  { recoveryKeys }: Keyring,
+  realms: readonly string[],
+  keyring: Keyring,
 ): Promise<RecoveryKey[]> {
-  const needed: RecoveryKey[] = [];
-  for (const { id, key } of recoveryKeys) {
-    const code = await db
-      .selectFrom('factors')
-      .select('id')
-      .where('kind', '=', 'recovery')
-      .where('secret', 'like', `${id}.%`)
-      .limit(1)
-      .executeTakeFirst();
-    if (code) needed.push({ id, key: key.toString('base64') });
-  }
-  return needed.sort((one, other) => compare(one.id, other.id));
+  const needed = new Map<string, RecoveryKey>();
+  for (const realm of realms)
+    for (const { id, key } of keyring.recoveryKeys(realm)) {
+      const code = await db
+        .selectFrom('factors')
+        .innerJoin('users', 'users.id', 'factors.user_id')
+        .select('factors.id')
+        .where('realm', '=', realm)
+        .where('kind', '=', 'recovery')
+        .where('secret', 'like', `${id}.%`)
+        .limit(1)
+        .executeTakeFirst();
+      if (code) needed.set(id, { id, key: key.toString('base64') });
+    }
+  return [...needed.values()].sort((one, other) => compare(one.id, other.id));
 }
 
 /** Realms with users or settings, in the order of their bytes, whatever the database sorts by. */

@@ -33,6 +33,9 @@ export interface ImportOptions {
   dryRun?: boolean | undefined;
   /** Ids of the keys whose recovery codes work here; known once the header of an export is read. @default none */
   recoveryKeys?: (() => ReadonlySet<string>) | undefined;
+  /** Called with the ids of the keys of recovery codes, before a batch with such codes is stored. */
+  beforeRecoveryCodes?:
+    ((ids: ReadonlySet<string>) => Promise<void>) | undefined;
   /** At the end of each unit of work, for the audit log. */
   onStored?: ((unit: Unit, stored: StoredUsers) => Promise<void>) | undefined;
   /** A user that is not imported. */
@@ -157,6 +160,8 @@ class ImportRun {
     const users = batch.map(({ checked }) => checked);
     if (this.options.dryRun) return batch.forEach((one) => this.created(one));
     await renewTakenIds(this.database.read, users);
+    const keys = recoveryKeyIdsOf(users);
+    if (keys.size > 0) await this.options.beforeRecoveryCodes?.(keys);
     const sealed = seal(users, this.secrets);
     const stored = await this.database.unit(async (unit) => {
       const ids = await insert(unit, sealed);
@@ -240,4 +245,13 @@ class ImportRun {
       now: this.now(),
     };
   }
+}
+
+/** The id of its key stands before each keyed hash. */
+function recoveryKeyIdsOf(users: readonly CheckedUser[]): Set<string> {
+  const ids = new Set<string>();
+  for (const { factors } of users)
+    for (const { secret } of factors)
+      if (typeof secret === 'string') ids.add(secret.split('.', 1)[0]!);
+  return ids;
 }

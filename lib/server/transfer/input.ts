@@ -91,6 +91,17 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A text, or a number as one; empty for anything else: `String` may throw for an object of a file. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number'
+    ? String(value)
+    : '';
+}
+
+/** Whole bytes in hexadecimal. A pattern that counts pairs overflows the stack on a long text. */
+export const isHex = (text: string) =>
+  text.length > 0 && text.length % 2 === 0 && /^[0-9a-f]+$/.test(text);
+
 function decode(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, unlinkSync } from 'node:fs';
 import { link, open, rename, unlink } from 'node:fs/promises';
 import type { Input } from './input.js';
 import { StartError } from '../settings/start-error.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Writes a file that only its owner may read. It appears under its name once it is
@@ -25,6 +27,12 @@ export async function writeFile(
       });
     },
   );
+  // The file may hold secrets in the clear.
+  const abandon = (signal: NodeJS.Signals) => {
+    unlinkSync(temporary);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.once(signal, abandon);
   try {
     try {
       for await (const chunk of content) await file.appendFile(chunk);
@@ -39,6 +47,7 @@ export async function writeFile(
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw exists(path);
     throw error;
   } finally {
+    for (const signal of SIGNALS) process.off(signal, abandon);
     await unlink(temporary).catch(() => undefined);
   }
 }

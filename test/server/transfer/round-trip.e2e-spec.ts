@@ -334,23 +334,43 @@ function suite(
       }
     });
 
-    it('leaves recovery codes out whose key has the id of another one here', async () => {
-      const newUser = async () => {
-        const { unique_id } = await createUser(old);
-        await call(old, 'POST', `users/${unique_id}/recovery_codes/`);
-      };
-      await newUser();
+    it('leaves recovery codes out whose key is not the one that its id is made of', async () => {
+      const { unique_id } = await createUser(old);
+      await call(old, 'POST', `users/${unique_id}/recovery_codes/`);
       const [header, ...rest] = (await exportOf(old)).split('\n');
       const other = JSON.parse(header!);
       other.recovery_keys[0].key = randomBytes(32).toString('base64');
       const server = await start();
-      await importInto(server, [JSON.stringify(other), ...rest].join('\n'));
-      await newUser();
-      expect(await importInto(server, await exportOf(old))).toMatchObject({
+      const text = [JSON.stringify(other), ...rest].join('\n');
+      expect(await importInto(server, text)).toMatchObject({
         created: 1,
-        skipped: 1,
         recoveryCodesLeftOut: 10,
       });
+    });
+
+    it('exports the keys of recovery codes of the realm alone, and stores those alone that users need', async () => {
+      const { unique_id } = await createUser(old);
+      await call(old, 'POST', `users/${unique_id}/recovery_codes/`);
+      await importInto(old, jsonLines([{ unique_id: 'joe' }]), {
+        realm: 'other',
+      });
+      const keysOf = (text: string) =>
+        JSON.parse(text.split('\n', 1)[0]!).recovery_keys;
+      expect(keysOf(await exportOf(old, 'other'))).toEqual([]);
+      const text = await exportOf(old);
+      expect(keysOf(text)).toHaveLength(1);
+      const server = await start();
+      const stored = async () =>
+        await server.app
+          .get<Database>(DATABASE)
+          .read.selectFrom('data_keys')
+          .select('id')
+          .where('purpose', '=', 'recovery')
+          .execute();
+      await importInto(server, text, { realm: 'elsewhere' });
+      expect(await stored()).toEqual([]);
+      await importInto(server, text, { realm: undefined });
+      expect(await stored()).toEqual([{ id: keysOf(text)[0].id }]);
     });
 
     it('imports users into another realm of the same database, without their recovery codes', async () => {

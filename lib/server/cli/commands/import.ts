@@ -9,7 +9,7 @@ import type {
 } from '../../transfer/importer.js';
 import type { KeycloakId } from '../../transfer/readers/keycloak.js';
 import { type Format, FORMATS } from '../../transfer/readers/formats.js';
-import { isObject } from '../../settings/option-type.js';
+import { isObject, shown } from '../../settings/option-type.js';
 import { StartError } from '../../settings/start-error.js';
 import type { CommandTools } from '../command-tools.js';
 import { tellImport } from '../import-report.js';
@@ -116,25 +116,22 @@ async function importUsers(
   const { FactorSecrets } = await import('../../store/factor-secrets.js');
   const { decrypt } = await import('../../transfer/encryption.js');
   const { Importer } = await import('../../transfer/importer.js');
+  const { ImportRecoveryKeys } =
+    await import('../../transfer/import-recovery-keys.js');
   const { readUsers } = await import('../../transfer/readers/readers.js');
   const changes = await NotedChanges.of(server);
   const isDryRun = options.dryRun === true;
   const input = await decrypt(
     file === '-' ? process.stdin : await openFile(file),
     () => keysOf(options, tools.env),
+    options.passphraseFile !== undefined || options.identityFile !== undefined,
   );
-  let recoveryKeys: ReadonlySet<string> = new Set();
+  const keys = new ImportRecoveryKeys(server.get(DataKeys));
   const users = readUsers(options.format, input, {
     foreignSecret: () => foreignSecretOf(options.format, options, tools.env),
     keycloakId: options.keycloakId,
-    onRealm: (given) => addRealm(given, options, changes, server),
-    onHeader: async (header) => {
-      const keys = header.recovery_keys.map(({ id, key }) => ({
-        id,
-        key: Buffer.from(key, 'base64'),
-      }));
-      recoveryKeys = await server.get(DataKeys).addRecoveryKeys(keys, isDryRun);
-    },
+    onRealm: (given) => addRealm(given, options, changes, server, tools),
+    onHeader: async (header) => keys.take(header),
   });
   const tell = (kind: string, { line, reason }: Problem) =>
     tools.note(
@@ -151,7 +148,8 @@ async function importUsers(
     realm: options.realm,
     existing: options.existing,
     dryRun: isDryRun,
-    recoveryKeys: () => recoveryKeys,
+    recoveryKeys: () => keys.ids,
+    beforeRecoveryCodes: (ids) => keys.store(ids),
     onStored: (unit, stored) => changes.noteAll(unit, eventsOf(stored)),
     onRefused: (problem) => tell('refused', problem),
     onWarning: (problem) => tell('warning', problem),
@@ -159,12 +157,18 @@ async function importUsers(
   });
 }
 
-/** Creates a realm with the settings of an export, unless there is one. @returns what is wrong with them */
+/**
+ * Creates a realm with the settings of an export, unless there is one: whoever made
+ * the file must not change where the users of a realm are sent.
+ *
+ * @returns what is wrong with the settings
+ */
 async function addRealm(
   { realm, realm_settings: given }: ExportRealm,
   { dryRun, realm: own }: Options,
   changes: NotedChanges,
   server: INestApplicationContext,
+  tools: CommandTools,
 ): Promise<string | undefined> {
   // They are those of another realm.
   if (own !== undefined && own !== realm) return undefined;
@@ -174,7 +178,14 @@ async function addRealm(
   const settings = isObject(given) ? given : {};
   try {
     checkRealmChanges(settings);
-    if (!dryRun && !(await realms.find(realm)))
+    const isThere =
+      (await realms.find(realm)) !== undefined || (await realms.isUsed(realm));
+    tools.step(
+      isThere
+        ? `Realm ${shown(realm)} exists: its settings stay as they are`
+        : `Realm ${shown(realm)} gets the settings ${Object.keys(settings).join(', ') || 'of the server'}`,
+    );
+    if (!dryRun && !isThere)
       await changes.change(
         realm,
         (unit) => realms.set(unit, realm, settings),

@@ -1,6 +1,6 @@
 import type { Entry } from '../exchange.js';
 import { UsersByFactor } from '../group-by-user.js';
-import { type Input, isRecord, readJson } from '../input.js';
+import { type Input, isRecord, readJson, textOf } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 import { accountOf } from './otpauth.js';
 
@@ -21,14 +21,12 @@ export async function* readAuthy(input: Input): AsyncGenerator<Entry, void> {
   const users = new UsersByFactor();
   for (const [index, token] of (tokens as unknown[]).entries()) {
     const line = index + 1;
-    const account =
-      isRecord(token) && typeof token.name === 'string'
-        ? accountOf(token.name)
-        : '';
+    const name = isRecord(token) ? textOf(token.name) : '';
+    const account = accountOf(name);
     if (!isRecord(token) || account === '')
       yield { line, problem: 'is a token without a name' };
     else
-      users.add(line, account, {
+      users.add(line, account, name, {
         secret: token.decrypted_seed ?? token.secret,
         digits: token.digits,
         period: token.period,

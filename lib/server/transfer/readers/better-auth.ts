@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { toBase32 } from '../../factors/otp.js';
 import type { Entry } from '../exchange.js';
-import { type Input, isRecord, parseJson, readDocument } from '../input.js';
+import {
+  type Input,
+  isHex,
+  isRecord,
+  parseJson,
+  readDocument,
+} from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 import { openXChaCha } from '../xchacha.js';
 import { readRows } from './csv.js';
@@ -118,7 +124,7 @@ function keysOf(appSecret: string): Open {
             [...secretOf.values()]
           : [appSecret]
         : [secretOf.get(version) ?? (secretOf.size > 0 ? '' : appSecret)];
-    if (!/^([0-9a-f]{2})+$/.test(sealed)) return undefined;
+    if (!isHex(sealed)) return undefined;
     for (const secret of secrets)
       try {
         const key = createHash('sha256').update(secret).digest();

@@ -8,7 +8,11 @@ import {
 } from '../exchange.js';
 import type { ReadOptions } from './readers.js';
 import { type Input, isRecord, parseJson, readLines } from '../input.js';
+import { idOfKey } from '../../store/recovery-keys.js';
 import { StartError } from '../../settings/start-error.js';
+
+/** One for each realm and each key that hashes. */
+const MAX_RECOVERY_KEYS = 1_000;
 
 /**
  * JSON lines: one user a line. An export has a header before and a count after them.
@@ -54,23 +58,28 @@ const isRealm = (
 ): json is Record<string, unknown> & ExportRealm =>
   typeof json.realm === 'string' && 'realm_settings' in json;
 
-const isRecoveryKey = (value: unknown): value is RecoveryKey =>
-  isRecord(value) &&
-  typeof value.id === 'string' &&
-  /^[\w-]{1,32}$/.test(value.id) &&
-  typeof value.key === 'string' &&
-  Buffer.from(value.key, 'base64').length === 32;
+/** Its id is made of the key: a key cannot take the place of another one. */
+function isRecoveryKey(value: unknown): value is RecoveryKey {
+  if (!isRecord(value) || typeof value.key !== 'string') return false;
+  const key = Buffer.from(value.key, 'base64');
+  return key.length === 32 && value.id === idOfKey(key);
+}
 
 function headerOf(json: Record<string, unknown>): ExportHeader {
   if (json.version !== EXPORT_VERSION)
     throw new StartError(
       `The export is of version ${typeof json.version === 'number' ? json.version : '?'}, and this program reads version ${EXPORT_VERSION}: use a newer gauthify-server`,
     );
+  const keys = Array.isArray(json.recovery_keys)
+    ? (json.recovery_keys as unknown[])
+    : [];
+  if (keys.length > MAX_RECOVERY_KEYS)
+    throw new StartError(
+      `The export has more than ${MAX_RECOVERY_KEYS} keys of recovery codes: export fewer realms at a time`,
+    );
   return {
     format: EXPORT_FORMAT,
     version: EXPORT_VERSION,
-    recovery_keys: Array.isArray(json.recovery_keys)
-      ? json.recovery_keys.filter(isRecoveryKey)
-      : [],
+    recovery_keys: keys.filter(isRecoveryKey),
   };
 }

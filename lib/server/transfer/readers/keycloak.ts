@@ -1,6 +1,6 @@
 import { toBase32 } from '../../factors/otp.js';
 import type { Entry, ExchangeFactor, ExchangeUser } from '../exchange.js';
-import { type Input, isRecord, parseJson, readJson } from '../input.js';
+import { type Input, isRecord, parseJson, readJson, textOf } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 
 /** What of a Keycloak user is the `unique_id` here. */
@@ -32,7 +32,7 @@ export async function* readKeycloak(
     const credentials = Array.isArray(user.credentials) ? user.credentials : [];
     const factors = (credentials as unknown[])
       .filter(isRecord)
-      .filter(({ type }) => ['otp', 'totp', 'hotp'].includes(String(type)))
+      .filter(({ type }) => ['otp', 'totp', 'hotp'].includes(textOf(type)))
       .map(factorOf);
     if (factors.length > 0) yield { line, user: userOf(user, id, factors) };
   }

@@ -6,6 +6,8 @@ import { type Input, readLines } from '../input.js';
 /** A factor, and the label that an authenticator app shows: `issuer:account`, or `account`. */
 export interface LabelledFactor {
   label: string;
+  /** What the account is of, if it is said apart from the label. */
+  issuer?: string | undefined;
   factor: ExchangeFactor;
 }
 
@@ -27,19 +29,26 @@ export async function* readOtpauth(input: Input): AsyncGenerator<Entry, void> {
       yield { line, problem: 'is not an otpauth:// URI' };
       continue;
     }
-    for (const { label, factor } of factors) {
-      const account = accountOf(label);
+    for (const { label, issuer, factor } of factors) {
+      const account = accountOf(label, issuer);
       if (account === '')
         yield { line, problem: 'has no account in its label' };
-      else users.add(line, account, factor);
+      else users.add(line, account, label, factor);
     }
   }
   yield* users.entries();
 }
 
-/** `issuer:account`, with spaces after the colon, or `account` [Key URI Format]. */
-export function accountOf(label: string): string {
-  return label.slice(label.indexOf(':') + 1).trim();
+/**
+ * The account of a label: `issuer:account`, with spaces after the colon, or `account`
+ * [Key URI Format]. With an issuer, what comes before a colon must be that issuer:
+ * otherwise a person who calls themselves `x:admin` would become `admin`.
+ */
+export function accountOf(label: string, issuer?: string): string {
+  const at = label.indexOf(':');
+  const isPrefixed =
+    at >= 0 && (issuer === undefined || label.slice(0, at) === issuer);
+  return isPrefixed ? label.slice(at + 1).replace(/^ +/, '') : label;
 }
 
 function parseUri(text: string): LabelledFactor[] | undefined {
@@ -52,6 +61,7 @@ function parseUri(text: string): LabelledFactor[] | undefined {
     return [
       {
         label: decodeURIComponent(path),
+        issuer: get('issuer'),
         factor: {
           kind: type.toLowerCase() as 'totp' | 'hotp',
           secret: get('secret'),

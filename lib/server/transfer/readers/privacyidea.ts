@@ -2,7 +2,14 @@ import { toBase32 } from '../../factors/otp.js';
 import type { Entry, ExchangeFactor, ExchangeUser } from '../exchange.js';
 import { openFernet } from '../fernet.js';
 import { UsersByFactor } from '../group-by-user.js';
-import { type Input, isRecord, parseJson, readDocument } from '../input.js';
+import {
+  type Input,
+  isHex,
+  isRecord,
+  parseJson,
+  readDocument,
+  textOf,
+} from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 import { readRows } from './csv.js';
 
@@ -49,7 +56,10 @@ export async function* readPrivacyIdea(
         addToken(users, line, {
           ...row,
           info_list: { timeStep: row?.timeStep },
-          user: { login: owner.slice(0, Math.max(0, owner.lastIndexOf('@'))) },
+          user: {
+            login: owner.slice(0, Math.max(0, owner.lastIndexOf('@'))),
+            realm: owner.slice(owner.lastIndexOf('@') + 1),
+          },
         });
       if (why !== undefined) yield { line, problem: why };
     }
@@ -77,7 +87,7 @@ function addToken(
   const user = isRecord(token.user) ? token.user : {};
   if (typeof user.login !== 'string' || user.login === '')
     return 'is a token that belongs to nobody';
-  const type = String(token.type).toLowerCase();
+  const type = textOf(token.type).toLowerCase();
   if (type !== 'totp' && type !== 'hotp')
     return 'is a token that is neither TOTP nor HOTP';
   if (token.active === false || token.revoked === true || token.locked === true)
@@ -85,7 +95,13 @@ function addToken(
   const rollout = token.rollout_state;
   if (typeof rollout === 'string' && !['', 'enrolled'].includes(rollout))
     return 'is a token whose enrolment has not ended';
-  users.add(line, user.login, factorOf(token, type), detailsOf(user));
+  // A login name is unique within its realm and resolver alone.
+  const owner = JSON.stringify([
+    user.login,
+    textOf(user.realm),
+    textOf(user.resolver),
+  ]);
+  users.add(line, user.login, owner, factorOf(token, type), detailsOf(user));
   return undefined;
 }
 
@@ -112,9 +128,9 @@ function factorOf(
     algorithm: hashlib,
     digits: otplen,
     // Python writes a missing one as "None".
-    period: ['', 'None', 'undefined'].includes(String(timeStep))
+    period: ['', 'None'].includes(textOf(timeStep))
       ? undefined
-      : String(timeStep),
+      : textOf(timeStep),
     // It counts the next step that is accepted; the code of the last one stays used.
     counter:
       kind === 'totp' &&
@@ -127,7 +143,7 @@ function factorOf(
 
 /** Hexadecimal in lower case, or with `--b32` base32 in upper case. */
 function keyOf(otpkey: unknown): unknown {
-  return typeof otpkey === 'string' && /^([0-9a-f]{2})+$/.test(otpkey)
+  return typeof otpkey === 'string' && isHex(otpkey)
     ? toBase32(Buffer.from(otpkey, 'hex'))
     : otpkey;
 }

@@ -1,0 +1,29 @@
+import type { DataKeys } from '../store/data-keys.js';
+import type { RecoveryKey } from '../store/recovery-keys.js';
+import type { ExportHeader } from './exchange.js';
+
+/** The keys of recovery codes that an export brings. Those that users need are stored. */
+export class ImportRecoveryKeys {
+  private readonly keys = new Map<string, RecoveryKey>();
+  private readonly stored = new Set<string>();
+
+  constructor(private readonly dataKeys: DataKeys) {}
+
+  take({ recovery_keys }: ExportHeader): void {
+    for (const { id, key } of recovery_keys)
+      this.keys.set(id, { id, key: Buffer.from(key, 'base64') });
+  }
+
+  get ids(): ReadonlySet<string> {
+    return new Set(this.keys.keys());
+  }
+
+  /** Stores those of these ids that were not stored yet. */
+  async store(ids: ReadonlySet<string>): Promise<void> {
+    const fresh = [...this.keys.values()].filter(
+      ({ id }) => ids.has(id) && !this.stored.has(id),
+    );
+    await this.dataKeys.addRecoveryKeys(fresh);
+    for (const { id } of fresh) this.stored.add(id);
+  }
+}
