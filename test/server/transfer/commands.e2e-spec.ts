@@ -320,9 +320,17 @@ it(
     await run(['realm', 'set', 'shop', '--issuer', 'The Shop']);
     await run(['realm', 'set', 'bare', '--country', 'DE']);
     await run(['realm', 'set', 'bare', '--issuer', 'Ours'], { env });
+    await run(['realm', 'set', 'keyed', '--issuer', 'Not ours']);
+    await run(['key', 'create', 'keyed'], { env });
     await run(['export', 'a.jsonl', '--all', '--plain']);
     const dry = await run(['import', 'a.jsonl', '--dry-run'], { env });
-    expect(dry).toMatchObject({ code: 0, errors: '' });
+    expect(dry.code).toBe(0);
+    expect(dry.errors.split('\n').sort()).toEqual([
+      '',
+      'Realm "bare" exists: its settings stay as they are',
+      'Realm "keyed" exists: its settings stay as they are',
+      'Realm "shop" gets the settings issuer',
+    ]);
     expect(
       (await run(['realm', 'list', '--json'], { env })).output,
     ).not.toContain('shop');
@@ -341,8 +349,43 @@ it(
     const refused = await run(['import', 'wrong.jsonl', '--dry-run'], { env });
     expect(refused.code).toBe(1);
     expect(refused.errors).toMatch(
-      /^line 3: refused: settings of a realm: .*issuer/,
+      /^line \d: refused: settings of a realm: .*issuer/m,
     );
+  },
+  SLOW,
+);
+
+it(
+  'refuses a plain file where an encrypted one is meant',
+  async () => {
+    writeFileSync(at('passphrase'), randomBytes(12).toString('base64'));
+    writeFileSync(at('users.age'), users());
+    const args = ['import', 'users.age', '--realm', 'shop'];
+    const refused = await run([...args, '--passphrase-file', 'passphrase']);
+    expect(refused).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('The file is not encrypted'),
+    });
+    expect(await run(args)).toMatchObject({ code: 0 });
+  },
+  SLOW,
+);
+
+it(
+  'reports every refused line, also to a slow reader',
+  async () => {
+    const lines = 20_000;
+    writeFileSync(at('bad.jsonl'), '{}\n'.repeat(lines));
+    const { errors, output, code } = await run([
+      'import',
+      'bad.jsonl',
+      '--realm',
+      'shop',
+    ]);
+    const refused = errors.split('\n').filter((line) => /refused/.test(line));
+    expect(refused).toHaveLength(lines);
+    expect(output).toContain(`${lines} refused`);
+    expect(code).toBe(1);
   },
   SLOW,
 );

@@ -114,7 +114,12 @@ describe('otpauth://', () => {
       }).toString(),
       '',
       `otpauth://totp/Shop:%20${encodeURIComponent(b)}?secret=${two}&algorithm=SHA512`,
-      new TOTP({ label: a, secret: fromBase32(three), digits: 8 }).toString(),
+      new TOTP({
+        issuer: 'Shop',
+        label: a,
+        secret: fromBase32(three),
+        digits: 8,
+      }).toString(),
       new HOTP({ label: newId(), secret: fromBase32(newSecret()) }).toString(),
       'https://example.com',
     ].join('\n');
@@ -128,6 +133,34 @@ describe('otpauth://', () => {
     expect(await codeWorks(a, fromBase32(three), { digits: 8 })).toBe(true);
     const sha512 = { algorithm: 'SHA512' };
     expect(await codeWorks(b, fromBase32(two), sha512)).toBe(true);
+  });
+
+  it('makes one user of one person alone', async () => {
+    const [a, b, c] = [newId(), newId(), newId()];
+    const secret = () => newSecret();
+    const text = [
+      // Someone who calls themselves like this is somebody else.
+      `otpauth://totp/Shop:${a}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/evil%3A${a}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/Shop:${a}%20?secret=${secret()}&issuer=Shop`,
+      // Without an issuer, nobody knows.
+      `otpauth://totp/${b}?secret=${secret()}`,
+      `otpauth://totp/evil%3A${b}?secret=${secret()}`,
+      // Two issuers, two people.
+      `otpauth://totp/Shop:${c}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/Bank:${c}?secret=${secret()}&issuer=Bank`,
+    ].join('\n');
+    const report = await load('otpauth', text);
+    const several = expect.stringContaining('one of several owners');
+    expect(report.problems).toEqual([
+      { line: 4, reason: several },
+      { line: 6, reason: several },
+    ]);
+    expect(report.created).toBe(3);
+    const factors = await call(server, 'GET', `users/${a}/factors/`);
+    expect(
+      factors.body.data.filter(({ kind }: any) => kind === 'totp'),
+    ).toHaveLength(1);
   });
 
   it('reads what Google Authenticator exports', async () => {
@@ -466,6 +499,27 @@ describe('privacyIDEA', () => {
     await expect(
       load('privacyidea', text, randomBytes(32).toString('base64url')),
     ).rejects.toThrow('its key is another one');
+  });
+
+  it('makes one user of one person alone, whatever realm they are of', async () => {
+    const alice = newId();
+    const token = (realm: string) => ({
+      type: 'totp',
+      otpkey: randomBytes(20).toString('hex'),
+      otplen: 6,
+      info_list: { timeStep: { toString: null } },
+      user: { login: alice, realm },
+    });
+    const several = expect.stringContaining('one of several owners');
+    const json = JSON.stringify([token('admins'), token('customers')]);
+    const csv = ['admins', 'customers']
+      .map((realm) => `${alice}@${realm}, TOTP1, ${newSecret()}, totp, 6, 30`)
+      .join('\n');
+    for (const text of [json, csv])
+      expect(await load('privacyidea', text)).toMatchObject({
+        created: 0,
+        problems: [{ line: 1, reason: several }],
+      });
   });
 
   it('reads CSV, in hexadecimal and base32', async () => {
