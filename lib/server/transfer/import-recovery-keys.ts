@@ -1,5 +1,6 @@
 import type { DataKeys } from '../store/data-keys.js';
 import type { RecoveryKey } from '../store/recovery-keys.js';
+import type { CheckedUser } from './check-user.js';
 import type { ExportHeader } from './exchange.js';
 
 /** The keys of recovery codes that an export brings. Those that users need are stored. */
@@ -26,4 +27,13 @@ export class ImportRecoveryKeys {
     await this.dataKeys.addRecoveryKeys(fresh);
     for (const { id } of fresh) this.stored.add(id);
   }
+}
+
+/** The id of its key stands before each keyed hash. */
+export function recoveryKeyIdsOf(users: readonly CheckedUser[]): Set<string> {
+  const ids = new Set<string>();
+  for (const { factors } of users)
+    for (const { secret } of factors)
+      if (typeof secret === 'string') ids.add(secret.split('.', 1)[0]!);
+  return ids;
 }

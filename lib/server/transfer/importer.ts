@@ -15,6 +15,7 @@ import {
   renewTakenIds,
   seal,
 } from './import-batch.js';
+import { recoveryKeyIdsOf } from './import-recovery-keys.js';
 import { SeenUsers } from './seen-users.js';
 import { changesOf, type UpdatedUser, updateUser } from './update-user.js';
 
@@ -245,13 +246,4 @@ class ImportRun {
       now: this.now(),
     };
   }
-}
-
-/** The id of its key stands before each keyed hash. */
-function recoveryKeyIdsOf(users: readonly CheckedUser[]): Set<string> {
-  const ids = new Set<string>();
-  for (const { factors } of users)
-    for (const { secret } of factors)
-      if (typeof secret === 'string') ids.add(secret.split('.', 1)[0]!);
-  return ids;
 }
