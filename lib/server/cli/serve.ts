@@ -77,7 +77,7 @@ function warnOfOutbox(options: GAuthifyServerOptions): void {
   ].filter((one) => one !== false);
   if (lost.length > 0)
     new Logger('GAuthifyServer').warn(
-      `These messages only go to the outbox, and reach nobody: ${lost.join(', ')}`,
+      `Messages of these channels are kept in the outbox and not delivered: ${lost.join(', ')}`,
     );
 }
 

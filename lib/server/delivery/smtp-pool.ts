@@ -36,8 +36,8 @@ export class SmtpPool {
     this.notify();
   }
 
-  /** Closes the idle connections: one of them was found dead, so the mail server may have closed them all. */
-  quitIdle(): void {
+  /** Drops the idle connections: one of them was found dead, so the mail server may have closed them all. */
+  dropIdle(): void {
     for (const connection of this.idle.keys()) {
       this.wakeUp(connection);
       connection.destroy();

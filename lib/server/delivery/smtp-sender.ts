@@ -74,7 +74,7 @@ export class SmtpSender implements Sender {
       // A mail server may close a connection at any time. Nothing was sent: a new one is tried.
       const isStale = !first.hasBegun && !signal.aborted && isLost(error);
       if (!isStale) throw error;
-      this.pool.quitIdle();
+      this.pool.dropIdle();
       await deliverBy(await this.pool.take(untilMs));
     }
   }

@@ -74,8 +74,9 @@ export class RealmsService {
     return row && toRealm(row);
   }
 
-  /** Whether a realm has an API key or a user, with or without a row. */
-  async isUsed(name: string): Promise<boolean> {
+  /** Whether a realm has a row, an API key or a user. */
+  async exists(name: string): Promise<boolean> {
+    if (await this.find(name)) return true;
     if (this.settings.apiKeys.some(({ realm }) => realm === name)) return true;
     const { read } = this.database;
     for (const table of ['api_keys', 'users'] as const) {

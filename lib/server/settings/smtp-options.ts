@@ -68,7 +68,7 @@ export function parseSmtpUrl(text: string): SmtpServer {
     host,
     port: Number(url.port) || (secure ? 465 : 587),
     secure,
-    // An attacker on the way can strip the offer of STARTTLS [RFC 3207 §6]; nobody is on the way to this machine.
+    // An attacker on the network path can remove the offer of STARTTLS [RFC 3207 §6]; a loopback connection has no such path.
     requireTLS:
       !secure && (starttls ? starttls === 'required' : !isLoopback(host)),
     auth: username

@@ -11,7 +11,7 @@ export interface RecoveryKey {
 /**
  * The keys of a realm: one made of each key that hashes, which cannot be found from
  * it, and then those that were imported. The first hashes new codes: never an
- * imported one, which whoever has that export knows.
+ * imported key, because everyone who has the export knows it.
  */
 export function recoveryKeysOf(
   keys: readonly DataKey[],

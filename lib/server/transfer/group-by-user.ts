@@ -9,9 +9,9 @@ interface Collected {
 }
 
 /**
- * Collects the factors of users in formats that list one factor after the other. Two
- * owners whom the other system tells apart must not become one user: the one would
- * have an authenticator app of the other.
+ * Collects the factors of users in formats that list one factor after the other.
+ * Owners who are distinct in the other system are not merged into one user: each could
+ * log in with the authenticator app of the other.
  */
 export class UsersByFactor {
   private readonly users = new Map<string, Collected>();

@@ -60,8 +60,8 @@ export async function findExisting(
 }
 
 /**
- * Gives a row another id if its own is taken: a user who is imported into a second
- * realm of the same database cannot keep it.
+ * Replaces ids that are taken, for example where a user is imported into a second realm
+ * of the same database.
  */
 export async function renewTakenIds(
   db: Queries,
@@ -136,7 +136,7 @@ function rowOf(
   };
 }
 
-/** @returns the ids of the users that were stored; the others were created by somebody else in the meantime */
+/** @returns the ids of the users that were stored; the others were created by another process since they were looked for */
 export async function insert(
   unit: Unit,
   { users, factors }: SealedBatch,
@@ -154,7 +154,7 @@ export async function insert(
   return ids;
 }
 
-/** SQLite has no way to the database but a call: a statement for each row, prepared once. */
+/** SQLite runs in this process, so a prepared statement for each row costs no round trip. */
 async function insertEach<Row extends { id: string }>(
   unit: Unit,
   table: string,

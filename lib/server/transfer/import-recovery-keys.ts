@@ -7,16 +7,16 @@ import type { ExportHeader } from './exchange.js';
 export class ImportRecoveryKeys {
   private readonly keys = new Map<string, RecoveryKey>();
   private readonly stored = new Set<string>();
+  /** Of all keys; asked for each user. */
+  readonly ids = new Set<string>();
 
   constructor(private readonly dataKeys: DataKeys) {}
 
   take({ recovery_keys }: ExportHeader): void {
-    for (const { id, key } of recovery_keys)
+    for (const { id, key } of recovery_keys) {
       this.keys.set(id, { id, key: Buffer.from(key, 'base64') });
-  }
-
-  get ids(): ReadonlySet<string> {
-    return new Set(this.keys.keys());
+      this.ids.add(id);
+    }
   }
 
   /** Stores those of these ids that were not stored yet. */

@@ -143,7 +143,7 @@ describe('otpauth://', () => {
       `otpauth://totp/Shop:${a}?secret=${secret()}&issuer=Shop`,
       `otpauth://totp/evil%3A${a}?secret=${secret()}&issuer=Shop`,
       `otpauth://totp/Shop:${a}%20?secret=${secret()}&issuer=Shop`,
-      // Without an issuer, nobody knows.
+      // Without an issuer, it is unclear whether the prefix belongs to the name.
       `otpauth://totp/${b}?secret=${secret()}`,
       `otpauth://totp/evil%3A${b}?secret=${secret()}`,
       // Two issuers, two people.

@@ -158,8 +158,8 @@ async function importUsers(
 }
 
 /**
- * Creates a realm with the settings of an export, unless there is one: whoever made
- * the file must not change where the users of a realm are sent.
+ * Creates a realm with the settings of an export. A realm that exists keeps its own:
+ * a file must not change where the users of a realm are redirected.
  *
  * @returns what is wrong with the settings
  */
@@ -178,8 +178,7 @@ async function addRealm(
   const settings = isObject(given) ? given : {};
   try {
     checkRealmChanges(settings);
-    const isThere =
-      (await realms.find(realm)) !== undefined || (await realms.isUsed(realm));
+    const isThere = await realms.exists(realm);
     tools.step(
       isThere
         ? `Realm ${shown(realm)} exists: its settings stay as they are`
