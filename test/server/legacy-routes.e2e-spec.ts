@@ -11,7 +11,12 @@ import {
   ezToken,
   wrongCode,
 } from '../helpers/api.js';
+import { createPostgres, encryptionKeys } from '../helpers/postgres.js';
 import { sendRaw } from '../helpers/raw-http.js';
+
+const postgres = await createPostgres();
+if (!postgres.url)
+  process.stderr.write(`On PostgreSQL it is skipped: ${postgres.reason}\n`);
 
 /**
  * What the clients of version 1.271 for Python, PHP and Ruby send, byte for byte, in
@@ -243,3 +248,26 @@ describe.each(ADAPTERS)('version 1.2 on %s', (name) => {
     await other.close();
   });
 });
+
+(postgres.url ? it : it.skip)(
+  'creates a user several times at the same moment on PostgreSQL',
+  async () => {
+    const server = await GAuthifyTestServer.start({
+      database: postgres.url!,
+      encryptionKeys: encryptionKeys(),
+      legacyRoutes: true,
+    });
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () =>
+          call(server, 'POST', 'users/jane/', { display_name: 'Jane' }),
+        ),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(201));
+      const { body } = await call(server, 'GET', 'users/');
+      expect(body.data).toHaveLength(1);
+    } finally {
+      await server.close();
+    }
+  },
+);

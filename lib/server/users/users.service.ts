@@ -184,8 +184,23 @@ export class UsersService {
     return await this.withFactors(unit.db, row);
   }
 
-  /** @returns the user as they were; `undefined` if there is none */
-  async deleteIfThere(
+  /** Creates a user, in the place of one who has the same `unique_id`. */
+  async replace(
+    unit: Unit,
+    realm: string,
+    user: CreateUserDto,
+  ): Promise<{ replaced: User | undefined; created: User }> {
+    for (;;)
+      try {
+        const replaced = await this.deleteIfThere(unit, realm, user.uniqueId);
+        return { replaced, created: await this.create(unit, realm, user) };
+      } catch (error) {
+        // Another unit has just created the user: now there is one to replace.
+        if (!(error instanceof ConflictError)) throw error;
+      }
+  }
+
+  private async deleteIfThere(
     unit: Unit,
     realm: string,
     uniqueId: string,

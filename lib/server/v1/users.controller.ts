@@ -39,11 +39,13 @@ export class UsersController {
   create(@CurrentCall() call: Call, @Params() user: CreateUserDto) {
     return this.calls.once(call, async (unit, note) => {
       // Version 1.2 replaces a user who exists.
-      const replaced =
-        call.isLegacy &&
-        (await this.users.deleteIfThere(unit, call.realm, user.uniqueId));
+      const { replaced, created } = call.isLegacy
+        ? await this.users.replace(unit, call.realm, user)
+        : {
+            replaced: undefined,
+            created: await this.users.create(unit, call.realm, user),
+          };
       if (replaced) note(this.named('user.delete', replaced));
-      const created = await this.users.create(unit, call.realm, user);
       note(this.named('user.create', created));
       return this.view.show(created, call.settings);
     });
