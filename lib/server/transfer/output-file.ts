@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, unlinkSync } from 'node:fs';
-import { link, open, rename, unlink } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { link, open, rename, rm } from 'node:fs/promises';
 import type { Input } from './input.js';
 import { StartError } from '../settings/start-error.js';
 
@@ -20,20 +20,21 @@ export async function writeFile(
 ): Promise<void> {
   if (!force && existsSync(path)) throw exists(path);
   const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
-  const file = await open(temporary, 'wx', 0o600).catch(
-    (error: NodeJS.ErrnoException) => {
-      throw new StartError(`${path} cannot be written (${error.code})`, {
-        cause: error,
-      });
-    },
-  );
   // The file may hold secrets in the clear.
   const abandon = (signal: NodeJS.Signals) => {
-    unlinkSync(temporary);
+    rmSync(temporary, { force: true });
     process.kill(process.pid, signal);
   };
+  // Before there is a file.
   for (const signal of SIGNALS) process.once(signal, abandon);
   try {
+    const file = await open(temporary, 'wx', 0o600).catch(
+      (error: NodeJS.ErrnoException) => {
+        throw new StartError(`${path} cannot be written (${error.code})`, {
+          cause: error,
+        });
+      },
+    );
     try {
       for await (const chunk of content) await file.appendFile(chunk);
       await file.sync();
@@ -48,7 +49,7 @@ export async function writeFile(
     throw error;
   } finally {
     for (const signal of SIGNALS) process.off(signal, abandon);
-    await unlink(temporary).catch(() => undefined);
+    await rm(temporary, { force: true });
   }
 }
 

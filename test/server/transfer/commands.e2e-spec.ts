@@ -2,8 +2,8 @@
 import 'reflect-metadata';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,25 +11,38 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  it,
+} from '@jest/globals';
 import {
   armor,
   Encrypter,
   generateX25519Identity,
   identityToRecipient,
 } from 'age-encryption';
+import { Commands, type Ended, PROGRAM } from '../../helpers/commands.js';
 import { jsonLines, newSecret, usersOf } from '../../helpers/transfer.js';
 
-const PROGRAM = resolve('dist/server/cli/main.js');
 /** The work of a passphrase is part of age's format: a second, and more on a busy machine. */
 const SLOW = 120_000;
 
 let folder: string;
 let encryptionKeys: string;
+let commands: Commands;
+beforeAll(() => {
+  commands = new Commands();
+});
+afterAll(() => commands.close());
 beforeEach(() => {
-  if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
   folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
   encryptionKeys = `test:${randomBytes(32).toString('base64')}`;
 });
@@ -37,35 +50,25 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const at = (name: string) => join(folder, name);
 
-interface Ended {
-  output: string;
-  errors: string;
-  code: number | null;
-}
+const variables = (database: string, env: Record<string, string>) => ({
+  DATABASE_URL: `sqlite:${at(database)}.sqlite`,
+  GAUTHIFY_ENCRYPTION_KEYS: encryptionKeys,
+  ...env,
+});
 
-async function run(
+const run = (
   args: string[],
   { database = 'a', input = '', env = {} } = {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+): Promise<Ended> =>
+  commands.run(args, { cwd: folder, env: variables(database, env), input });
+
+/** A process of its own. */
+const start = (args: string[], env = {}) =>
+  spawn(process.execPath, [PROGRAM, ...args], {
     cwd: folder,
-    env: {
-      PATH: process.env.PATH,
-      DATABASE_URL: `sqlite:${at(database)}.sqlite`,
-      GAUTHIFY_ENCRYPTION_KEYS: encryptionKeys,
-      ...env,
-    },
+    env: { PATH: process.env.PATH, ...variables('a', env) },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let [output, errors] = ['', ''];
-  child.stdout.on('data', (data) => (output += String(data)));
-  child.stderr.on('data', (data) => (errors += String(data)));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  const code = await new Promise<number | null>((done) =>
-    child.on('close', done),
-  );
-  return { output, errors, code };
-}
 
 const secret = newSecret();
 const users = () =>
@@ -371,21 +374,30 @@ it(
   SLOW,
 );
 
-it(
-  'reports every refused line, also to a slow reader',
-  async () => {
-    const lines = 20_000;
-    writeFileSync(at('bad.jsonl'), '{}\n'.repeat(lines));
-    const { errors, output, code } = await run([
-      'import',
-      'bad.jsonl',
-      '--realm',
-      'shop',
-    ]);
-    const refused = errors.split('\n').filter((line) => /refused/.test(line));
-    expect(refused).toHaveLength(lines);
-    expect(output).toContain(`${lines} refused`);
-    expect(code).toBe(1);
-  },
-  SLOW,
-);
+it('reports every refused line, also to a slow reader', async () => {
+  const lines = 20_000;
+  writeFileSync(at('bad.jsonl'), '{}\n'.repeat(lines));
+  const importing = start(['import', 'bad.jsonl', '--realm', 'shop']);
+  const [errors, output, [code]] = await Promise.all([
+    text(importing.stderr),
+    text(importing.stdout),
+    once(importing, 'close'),
+  ]);
+  const refused = errors.split('\n').filter((line) => /refused/.test(line));
+  expect(refused).toHaveLength(lines);
+  expect(output).toContain(`${lines} refused`);
+  expect(code).toBe(1);
+});
+
+it('leaves no file behind when it is interrupted', async () => {
+  await importUsers();
+  const changed = watch(folder);
+  const env = { GAUTHIFY_PASSPHRASE: randomBytes(12).toString('base64') };
+  const exporting = start(['export', 'a.age', '--all'], env);
+  const ended = once(exporting, 'close');
+  // To make a key of the passphrase takes seconds; the file is there before.
+  for await (const { filename } of changed) if (/part$/.test(filename!)) break;
+  exporting.kill('SIGINT');
+  expect(await ended).toEqual([null, 'SIGINT']);
+  expect(readdirSync(folder).filter((name) => /age/.test(name))).toEqual([]);
+});
