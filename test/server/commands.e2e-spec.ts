@@ -1,46 +1,34 @@
 /** The commands of the built program, as an operator runs them. */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, check, createUser, wrongCode } from '../helpers/api.js';
+import { Commands } from '../helpers/commands.js';
 
-const PROGRAM = resolve('dist/server/cli/main.js');
 let folder: string;
 /** A server on the same database, while the commands run. */
 let server: GAuthifyTestServer;
+let commands: Commands;
 
 beforeAll(async () => {
-  if (!existsSync(PROGRAM)) throw new Error('Run `npm run build` first');
+  commands = new Commands();
   folder = mkdtempSync(join(tmpdir(), 'gauthify-'));
   server = await GAuthifyTestServer.start({
     database: `sqlite:${join(folder, 'gauthify.sqlite')}`,
   });
 });
 afterAll(async () => {
+  await commands.close();
   await server.close();
   rmSync(folder, { recursive: true });
 });
 
 /** Runs a command. */
-async function run(
-  args: string,
-  env: Record<string, string> = {},
-): Promise<{ output: string; errors: string; code: number }> {
-  const child = spawn(process.execPath, [PROGRAM, ...args.split(' ')], {
-    cwd: folder,
-    env: { PATH: process.env.PATH, ...env },
-  });
-  let [output, errors] = ['', ''];
-  child.stdout.on('data', (data) => (output += String(data)));
-  child.stderr.on('data', (data) => (errors += String(data)));
-  return await new Promise((done) => {
-    child.on('close', (code) => done({ output, errors, code: code! }));
-  });
-}
+const run = (args: string, env: Record<string, string> = {}) =>
+  commands.run(args.split(' '), { cwd: folder, env });
 
 async function json(args: string): Promise<any> {
   const { output, errors, code } = await run(`--json ${args}`);
@@ -81,7 +69,7 @@ it('a realm and its keys: made, used by a running server, rotated, revoked, dele
   expect(unsure.code).toBe(2);
   expect(await json('realm delete shop --yes')).toEqual({ deleted: 'shop' });
   expect(await json('realm list')).toEqual([]);
-}, 60_000);
+});
 
 it('settings of a realm, from options and files', async () => {
   writeFileSync(join(folder, 'texts.json'), '{"de":{"smsText":"Code {code}"}}');
@@ -101,7 +89,7 @@ it('settings of a realm, from options and files', async () => {
     1,
     'gauthify-server: Setting texts.de.smsText must contain {code}\n',
   ]);
-}, 60_000);
+});
 
 it('a user: shown without secrets, unlocked, reset, deleted', async () => {
   const user = await createUser(server, { email: 'jane@example.com' });
@@ -127,7 +115,7 @@ it('a user: shown without secrets, unlocked, reset, deleted', async () => {
   ]);
   await json(`user delete test ${user.unique_id} --yes`);
   expect((await call(server, 'GET', path)).status).toBe(404);
-}, 60_000);
+});
 
 it('quick-test finds that everything works, or that a key is wrong', async () => {
   const url = `quick-test --url ${server.accessPoint}`;
@@ -137,7 +125,7 @@ it('quick-test finds that everything works, or that a key is wrong', async () =>
   expect(bad.code).toBe(1);
   const none = await run(url);
   expect(none.errors).toContain('Set GAUTHIFY_API_KEY');
-}, 60_000);
+});
 
 it('check-config says what would be used, and what does not work', async () => {
   const good = await run('check-config');
@@ -151,7 +139,7 @@ it('check-config says what would be used, and what does not work', async () => {
   expect(bad.errors).toMatch(
     /^gauthify-server: SMTP_URL: the mail server could not be logged in at: .*ECONNREFUSED.*\n$/,
   );
-}, 60_000);
+});
 
 it('audit verify notices a change by hand, and its exit code says so', async () => {
   const { last, problem } = await json('audit verify test');
@@ -167,7 +155,7 @@ it('audit verify notices a change by hand, and its exit code says so', async () 
     1,
     'test: row 2 was altered, or is not in its place\n',
   ]);
-}, 60_000);
+});
 
 it('rotate-keys encrypts anew while a server serves, and says how far it is', async () => {
   const user = await createUser(server);
