@@ -10,13 +10,16 @@ import {
   describe,
   expect,
   it,
+  jest,
 } from '@jest/globals';
+import { sql } from 'kysely';
 import { ApiKeysService } from 'nestjs-gauthify/server';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import {
   DATABASE,
   type Database,
   type Queries,
+  type Unit,
 } from '../../lib/server/store/database.js';
 import { openDatabase } from '../../lib/server/store/open-database.js';
 import {
@@ -318,6 +321,38 @@ function contract(
         });
         expect(seen).toEqual(['jane', 'jane', 'jane']);
         expect(await database.snapshot(nameIn)).toBe('later');
+      });
+
+    if (name === 'PostgreSQL')
+      it('gives up what takes long, but not the work of a command', async () => {
+        const database = server.app.get<Database>(DATABASE);
+        const now = performance.now.bind(performance);
+        let later = 0;
+        const clock = jest
+          .spyOn(performance, 'now')
+          .mockImplementation(() => now() + later);
+        const tenMinutes = async (db: Queries) => {
+          later += 600_000;
+          const { rows } = await sql<Record<string, string>>`
+            select current_setting('statement_timeout') as statement,
+              current_setting('lock_timeout') as lock,
+              current_setting('idle_in_transaction_session_timeout') as idle,
+              pg_sleep(0.1)`.execute(db);
+          return rows[0];
+        };
+        try {
+          const work = ({ db }: Unit) => tenMinutes(db);
+          const none = { statement: '0', lock: '0', idle: '0' };
+          expect([
+            await database.snapshot(tenMinutes, 'commands'),
+            await database.unit(work, 'commands'),
+          ]).toMatchObject([none, none]);
+          const failure = 'The database could not be reached';
+          await expect(database.snapshot(tenMinutes)).rejects.toThrow(failure);
+          await expect(database.unit(work)).rejects.toThrow(failure);
+        } finally {
+          clock.mockRestore();
+        }
       });
 
     it('never says that a unit was done of which a part is missing', async () => {

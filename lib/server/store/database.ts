@@ -22,10 +22,11 @@ export interface Unit {
 }
 
 /**
- * Who needs a connection: a check, or any other call. Calls that wait for a locked
- * user must not take the connections that checks need.
+ * Who needs a connection: a check, any other call, or the command of an operator.
+ * Calls that wait for a locked user must not take the connections that checks need.
+ * The work of a command may take hours: it has no time-out.
  */
-export type Lane = 'calls' | 'checks';
+export type Lane = 'calls' | 'checks' | 'commands';
 
 /**
  * The database. All that one request decides is one unit of work: it happens
@@ -36,8 +37,15 @@ export interface Database {
   readonly description: string;
   /** Reads that belong to no unit. They never wait for a writer, and see what is committed. */
   readonly read: Queries;
-  /** Runs reads that belong together: all of them see the database at the same moment. They may run again. */
-  snapshot<Result>(work: (db: Queries) => Promise<Result>): Promise<Result>;
+  /**
+   * Runs reads that belong together: all of them see the database at the same moment. They may run again.
+   *
+   * @param lane whose connections it uses. @default 'checks'
+   */
+  snapshot<Result>(
+    work: (db: Queries) => Promise<Result>,
+    lane?: Lane,
+  ): Promise<Result>;
   /** How many units of checks may run at the same time. */
   readonly parallelUnits: number;
   /**

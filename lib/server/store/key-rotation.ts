@@ -89,23 +89,31 @@ export class KeyRotation
   /** Whether the newest data key encrypts every secret. */
   async isComplete(): Promise<boolean> {
     const { id } = this.keyring.newestEncryptionKey;
-    const old = await this.database.read
-      .selectFrom('factors')
-      .select('id')
-      .where('kind', '!=', 'recovery')
-      .where('secret', 'not like', `${CURRENT}${id}.%`)
-      .limit(1)
-      .executeTakeFirst();
+    const old = await this.database.snapshot(
+      (db) =>
+        db
+          .selectFrom('factors')
+          .select('id')
+          .where('kind', '!=', 'recovery')
+          .where('secret', 'not like', `${CURRENT}${id}.%`)
+          .limit(1)
+          .executeTakeFirst(),
+      'commands',
+    );
     return old === undefined;
   }
 
   private async renewUsers(
     onProgress: (progress: RotationProgress) => void,
   ): Promise<void> {
-    const { total } = await this.database.read
-      .selectFrom('users')
-      .select(({ fn }) => fn.countAll<number>().as('total'))
-      .executeTakeFirstOrThrow();
+    const { total } = await this.database.snapshot(
+      (db) =>
+        db
+          .selectFrom('users')
+          .select(({ fn }) => fn.countAll<number>().as('total'))
+          .executeTakeFirstOrThrow(),
+      'commands',
+    );
     let last = '';
     for (let done = 0; ;) {
       const ids = await this.database.unit((unit) =>
@@ -181,6 +189,6 @@ export class KeyRotation
             .where('answer', '=', answer)
             .execute();
         return answers.length;
-      });
+      }, 'commands');
   }
 }

@@ -32,17 +32,24 @@ export class PostgresConnections {
   /** Connections of an earlier generation are closed instead of used. */
   private generation = 0;
   private readonly generations = new WeakMap<pg.PoolClient, number>();
+  private readonly unitTimeoutMs: number;
 
-  /** @param max connections */
-  constructor(url: string, max: number) {
+  /**
+   * @param max connections
+   * @param hasTimeouts whether work that takes long is given up
+   */
+  constructor(url: string, max: number, { hasTimeouts = true } = {}) {
+    this.unitTimeoutMs = hasTimeouts ? UNIT_TIMEOUT_MS : Infinity;
     this.pool = poolOf({
       connectionString: url,
       max,
       keepAlive: true,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      ...(hasTimeouts && {
+        statement_timeout: STATEMENT_TIMEOUT_MS,
+        lock_timeout: LOCK_TIMEOUT_MS,
+        idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      }),
     });
     this.pool.on('connect', (client) =>
       this.generations.set(client, this.generation),
@@ -58,7 +65,7 @@ export class PostgresConnections {
   async use<Result>(
     work: (connection: PostgresConnection) => Promise<Result>,
   ): Promise<Result> {
-    const until = performance.now() + UNIT_TIMEOUT_MS;
+    const until = performance.now() + this.unitTimeoutMs;
     for (let attempt = 0; ; attempt++) {
       const client = await this.connect();
       const connection = new PostgresConnection(client, until);
@@ -111,7 +118,7 @@ export class PostgresConnection {
 
   constructor(
     private readonly client: pg.PoolClient,
-    /** When the statements must have ended, by `performance.now()`. */
+    /** When the statements must have ended, by `performance.now()`; may be `Infinity`. */
     private readonly until: number,
   ) {}
 
@@ -141,8 +148,9 @@ export class PostgresConnection {
         ...config,
         // For a server that is silent; `statement_timeout` is the server's own.
         // Not before the end: the work would be repeated.
-        query_timeout:
-          Math.max(0, Math.ceil(this.until - performance.now())) + 1,
+        query_timeout: Number.isFinite(this.until)
+          ? Math.max(0, Math.ceil(this.until - performance.now())) + 1
+          : undefined,
       } as pg.QueryConfig);
       this.hasAnswered = true;
       return result;

@@ -20,6 +20,8 @@ type RunQuery = PostgresConnection['query'];
 const CALL_CONNECTIONS = 6;
 /** Connections for checks and reads. Two batches and three checks alone leave some for reads. */
 const CHECK_CONNECTIONS = 8;
+/** A command does one thing after the other. */
+const COMMAND_CONNECTIONS = 1;
 
 /** PostgreSQL, by pooled connections with prepared statements. */
 export class PostgresDatabase implements Database {
@@ -70,7 +72,14 @@ export class PostgresDatabase implements Database {
       );
     }
     const calls = new PostgresConnections(url, CALL_CONNECTIONS);
-    return new PostgresDatabase(`PostgreSQL at ${place}`, { checks, calls });
+    const commands = new PostgresConnections(url, COMMAND_CONNECTIONS, {
+      hasTimeouts: false,
+    });
+    return new PostgresDatabase(`PostgreSQL at ${place}`, {
+      checks,
+      calls,
+      commands,
+    });
   }
 
   unit<Result>(
@@ -82,9 +91,12 @@ export class PostgresDatabase implements Database {
     );
   }
 
-  snapshot<Result>(work: (db: Queries) => Promise<Result>): Promise<Result> {
+  snapshot<Result>(
+    work: (db: Queries) => Promise<Result>,
+    lane: Lane = 'checks',
+  ): Promise<Result> {
     return this.transaction(
-      'checks',
+      lane,
       'begin isolation level repeatable read, read only',
       (connection) => work(unitOn(connection).db),
     );
@@ -116,15 +128,14 @@ export class PostgresDatabase implements Database {
   }
 
   load(): DatabaseLoad {
-    const [checks, calls] = [
-      this.connections.checks.load(),
-      this.connections.calls.load(),
-    ];
+    const loads = Object.values(this.connections).map((pool) => pool.load());
+    const sum = (of: (load: Required<DatabaseLoad>) => number) =>
+      loads.reduce((total, load) => total + of(load), 0);
     return {
-      waiting: checks.waiting + calls.waiting,
+      waiting: sum(({ waiting }) => waiting),
       connections: {
-        used: checks.connections.used + calls.connections.used,
-        idle: checks.connections.idle + calls.connections.idle,
+        used: sum(({ connections }) => connections.used),
+        idle: sum(({ connections }) => connections.idle),
       },
     };
   }

@@ -169,7 +169,7 @@ class ImportRun {
       const created = sealed.users.filter(({ id }) => ids.has(id));
       await this.options.onStored?.(unit, { created, updated: [] });
       return ids;
-    });
+    }, 'commands');
     const isStored = ({ checked }: Numbered) => stored.has(checked.user.id);
     batch.filter(isStored).forEach((one) => this.created(one));
     // Created by the server since they were looked for.
@@ -213,7 +213,7 @@ class ImportRun {
       }
       await this.options.onStored?.(unit, { created: [], updated });
       return updated.length;
-    });
+    }, 'commands');
   }
 
   private created({ line, checked }: Numbered): void {

@@ -133,7 +133,7 @@ async function exportUsers(
     if (file === '-') await writeToStdout(content);
     else await writeFile(file, content, force === true);
     return report;
-  });
+  }, 'commands');
 }
 
 async function* told(
