@@ -14,6 +14,7 @@ import {
 } from '@jest/globals';
 import { sql } from 'kysely';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
+import { AuditLog } from '../../lib/server/audit/audit-log.js';
 import { AuditTrail } from '../../lib/server/audit/audit-trail.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import {
@@ -304,7 +305,7 @@ function suite(
       await byHand("delete from audit where number > 3 and realm = 'test'");
       expect((await verify()).problem).toBeUndefined();
       expect(
-        (await trail().verify('test', { number: last, hash })).problem,
+        (await trail().verify('test', [{ number: last, hash }])).problem,
       ).toBe('row 5, which is expected, is missing');
     });
 
@@ -322,6 +323,24 @@ function suite(
       });
       await byHand("delete from audit where number = 6 and realm = 'test'");
       expect((await verify()).problem).toBe('the rows before 7 are missing');
+    });
+
+    it('is pruned in steps, so that nobody waits long', async () => {
+      const log = server.app.get(AuditLog);
+      const event = { realm: 'test', origin: ORIGIN, action: 'check' } as const;
+      await server.app
+        .get<Database>(DATABASE)
+        .unit((unit) => log.append(unit, Array(5_002).fill(event)), 'commands');
+      const steps: number[] = [];
+      const later = server.now() + 60_000;
+      const note = (deleted: number) => void steps.push(deleted);
+      expect(await trail().prune('test', later, ORIGIN, note)).toBe(5_002);
+      expect(steps).toEqual([5_000, 5_002]);
+      expect(await verify()).toMatchObject({
+        first: 5_003,
+        last: 5_004,
+        problem: undefined,
+      });
     });
 
     it('finds the history of a user who is gone', async () => {

@@ -142,18 +142,38 @@ it('check-config says what would be used, and what does not work', async () => {
 });
 
 it('audit verify notices a change by hand, and its exit code says so', async () => {
-  const { last, problem } = await json('audit verify test');
-  expect([last > 5, problem]).toEqual([true, null]);
+  const { unique_id } = await createUser(server);
+  await createUser(server);
+  await json(`user unlock test ${unique_id}`);
+  const [{ last, hash, problem }] = await json('audit verify test');
+  expect([last > 2, problem]).toEqual([true, null]);
   const { output } = await run('audit export test');
   const rows = output.trim().split('\n');
   expect(rows.map((row) => JSON.parse(row).actor)).toContain('cli');
   const other = new BetterSqlite3(join(folder, 'gauthify.sqlite'));
   other.exec("update audit set actor = 'page' where number = 2");
-  other.close();
   const found = await run('audit verify test');
   expect([found.code, found.output]).toEqual([
     1,
     'test: row 2 was altered, or is not in its place\n',
+  ]);
+  other.exec('delete from audit; delete from audit_heads');
+  other.close();
+  // With two realms: the one that is left does not hide the other.
+  await json('realm create office');
+  const gone = await run(
+    `audit verify --expect gone:1:x --expect test:${last}:${hash}`,
+  );
+  expect([gone.code, gone.output]).toEqual([
+    1,
+    expect.stringMatching(
+      /^office: rows 1 to 1 are .*\ngone: row 1, which is expected, is missing\ntest: row \d+, which is expected, is missing\n$/,
+    ),
+  ]);
+  const mistaken = await run('audit verify office --expect test:1:x');
+  expect([mistaken.code, mistaken.errors]).toEqual([
+    2,
+    expect.stringContaining('--expect names the realm test'),
   ]);
 });
 

@@ -7,6 +7,8 @@ import type { Origin } from './audit-event.js';
 import type { Head } from './audit-queries.js';
 
 const ROWS_AT_ONCE = 500;
+/** Rows that are deleted in one unit of work: others wait for it. */
+const PRUNED_AT_ONCE = 5_000;
 
 /** What a verification found. */
 export interface Verified {
@@ -40,24 +42,25 @@ export class AuditTrail {
 
   /** The realms that have a chain. */
   async realms(): Promise<string[]> {
-    const { read } = this.database;
-    const heads = await read
-      .selectFrom('audit_heads')
-      .select('realm')
-      .union(read.selectFrom('audit').select('realm'))
-      .orderBy('realm')
-      .execute();
+    const heads = await this.read((db) =>
+      db
+        .selectFrom('audit_heads')
+        .select('realm')
+        .union(db.selectFrom('audit').select('realm'))
+        .orderBy('realm')
+        .execute(),
+    );
     return heads.map(({ realm }) => realm);
   }
 
   /**
    * Checks every row of a realm: none was altered, removed, added or moved.
    *
-   * @param expected a row that was there before: shows whether the end was cut off
+   * @param expected rows that were there before: show whether the end was cut off
    */
   async verify(
     realm: string,
-    expected?: Head,
+    expected: readonly Head[] = [],
     onProgress?: (number: number, last: number) => void,
   ): Promise<Verified> {
     // First the end: rows that are appended meanwhile are not looked for.
@@ -85,16 +88,19 @@ export class AuditTrail {
         return result(`row ${state.last + 1} is missing`);
       if (!this.keyring.matches(hash, chained(state.hash, rest)))
         return result(`row ${row.number} was altered, or is not in its place`);
-      if (expected?.number === row.number && expected.hash !== hash)
+      if (
+        expected.some((one) => one.number === row.number && one.hash !== hash)
+      )
         return result(`row ${row.number} has another hash than expected`);
       state.last = row.number;
       state.hash = hash;
     }
     if (state.last !== head.number || state.hash !== head.hash)
       return result(`the rows after ${state.last} are missing`);
-    if (expected && expected.number > state.last)
-      return result(`row ${expected.number}, which is expected, is missing`);
-    return result();
+    const missing = expected.find(({ number }) => number > state.last);
+    return result(
+      missing && `row ${missing.number}, which is expected, is missing`,
+    );
   }
 
   /** The rows of a realm, the oldest first. */
@@ -116,20 +122,45 @@ export class AuditTrail {
   }
 
   /**
-   * Deletes the rows of a realm from before a time, and says so in the chain.
+   * Deletes the rows of a realm from before a time, and says so in the chain: in
+   * steps, each of which leaves a chain that can be verified.
    *
+   * @param onProgress called after each step with the rows that were deleted so far
    * @returns how many
    */
-  async prune(realm: string, before: number, origin: Origin): Promise<number> {
+  async prune(
+    realm: string,
+    before: number,
+    origin: Origin,
+    onProgress?: (deleted: number) => void,
+  ): Promise<number> {
+    // Not the rows that say it.
+    const end = (await this.headOf(realm))?.number ?? 0;
+    for (let deleted = 0; ;) {
+      const more = await this.pruneSome(realm, before, end, origin);
+      if (more === 0) return deleted;
+      deleted += more;
+      onProgress?.(deleted);
+    }
+  }
+
+  private async pruneSome(
+    realm: string,
+    before: number,
+    end: number,
+    origin: Origin,
+  ): Promise<number> {
     return await this.database.unit(async (unit) => {
-      const last = await unit.db
+      const oldest = await unit.db
         .selectFrom('audit')
-        .select(['number', 'hash'])
+        .select(['number', 'hash', 'at'])
         .where('realm', '=', realm)
-        .where('at', '<', before)
-        .orderBy('number', 'desc')
-        .limit(1)
-        .executeTakeFirst();
+        .where('number', '<=', end)
+        .orderBy('number')
+        .limit(PRUNED_AT_ONCE)
+        .execute();
+      // Not all clocks of instances agree: between them there may be newer ones.
+      const last = oldest.findLast(({ at }) => at < before);
       if (!last) return 0;
       const { numDeletedRows } = await unit.db
         .deleteFrom('audit')
@@ -144,24 +175,28 @@ export class AuditTrail {
     });
   }
 
-  private async headOf(realm: string): Promise<Head | undefined> {
-    return await this.database.read
-      .selectFrom('audit_heads')
-      .select(['number', 'hash'])
-      .where('realm', '=', realm)
-      .executeTakeFirst();
+  private headOf(realm: string): Promise<Head | undefined> {
+    return this.read((db) =>
+      db
+        .selectFrom('audit_heads')
+        .select(['number', 'hash'])
+        .where('realm', '=', realm)
+        .executeTakeFirst(),
+    );
   }
 
   /** The last row that was pruned. */
   private async pruned(realm: string): Promise<Head | undefined> {
-    const row = await this.database.read
-      .selectFrom('audit')
-      .select('details')
-      .where('realm', '=', realm)
-      .where('action', '=', 'audit.prune')
-      .orderBy('number', 'desc')
-      .limit(1)
-      .executeTakeFirst();
+    const row = await this.read((db) =>
+      db
+        .selectFrom('audit')
+        .select('details')
+        .where('realm', '=', realm)
+        .where('action', '=', 'audit.prune')
+        .orderBy('number', 'desc')
+        .limit(1)
+        .executeTakeFirst(),
+    );
     return row?.details ? (JSON.parse(row.details) as Head) : undefined;
   }
 
@@ -170,11 +205,18 @@ export class AuditTrail {
     last = Number.MAX_SAFE_INTEGER,
   ): AsyncGenerator<AuditRow> {
     for (let after = 0; ;) {
-      const rows = await page(this.database.read, realm, after, last);
+      const rows = await this.read((db) => page(db, realm, after, last));
       yield* rows;
       if (rows.length < ROWS_AT_ONCE) return;
       after = rows.at(-1)!.number;
     }
+  }
+
+  /** A table that was never pruned may have billions of rows. */
+  private read<Result>(
+    work: (db: Queries) => Promise<Result>,
+  ): Promise<Result> {
+    return this.database.snapshot(work, 'commands');
   }
 }
 

@@ -1,5 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
-import type { AuditQuery, AuditTrail } from '../../audit/audit-trail.js';
+import type {
+  AuditQuery,
+  AuditTrail,
+  Verified,
+} from '../../audit/audit-trail.js';
 import type { AuditRow } from '../../store/schema.js';
 import { CLI_ORIGIN, type CommandTools, shownTime } from '../command-tools.js';
 
@@ -10,37 +14,51 @@ interface Expected {
   hash: string;
 }
 
+interface VerifyOptions {
+  expect?: Expected[];
+}
+
 /** `audit`: what was done, by whom, and whether anybody changed the record of it. */
 export function auditCommand(tools: CommandTools): Command {
   const audit = new Command('audit').description(
     'the audit log: what was done, by whom, when and from where',
   );
-  audit
+  const verify = audit
     .command('verify [realm]')
     .description('check that no row was altered, removed, added or moved')
     .option(
       '--expect <realm:number:hash>',
-      'what an earlier verify printed: shows whether the end was cut off since',
-      expected,
+      'what an earlier verify printed, once for each realm: shows whether the end was cut off since',
+      (text, others: Expected[] = []) => [...others, expected(text)],
     )
-    .action((realm: string | undefined, options: { expect?: Expected }) =>
-      withTrail(tools, async (trail) => {
-        const { expect } = options;
-        for (const one of await realmsOf(trail, realm)) {
-          const known = expect?.realm === one ? expect : undefined;
-          const found = await trail.verify(one, known, (number, last) =>
-            tools.progress(`${one}: row ${number} of ${last}`),
+    .action((realm: string | undefined, { expect = [] }: VerifyOptions) => {
+      const other = expect.find((one) => realm && one.realm !== realm);
+      if (other)
+        verify.error(
+          `error: --expect names the realm ${other.realm}, and only ${realm} would be verified`,
+        );
+      return withTrail(tools, async (trail) => {
+        const realms = new Set([
+          ...(await realmsOf(trail, realm)),
+          ...expect.map((one) => one.realm),
+        ]);
+        const results: Verified[] = [];
+        for (const one of realms)
+          results.push(
+            await trail.verify(
+              one,
+              expect.filter((row) => row.realm === one),
+              (number, last) =>
+                tools.progress(`${one}: row ${number} of ${last}`),
+            ),
           );
-          const { first, last, hash, problem } = found;
-          tools.result({ ...found, problem: problem ?? null }, [
-            problem === undefined
-              ? `${one}: rows ${first} to ${last} are as they were written; note down ${one}:${last}:${hash}`
-              : `${one}: ${problem}`,
-          ]);
-          if (problem !== undefined) process.exitCode = 1;
-        }
-      }),
-    );
+        tools.result(
+          results.map((one) => ({ ...one, problem: one.problem ?? null })),
+          results.map(sentenceOf),
+        );
+        if (results.some(({ problem }) => problem)) process.exitCode = 1;
+      });
+    });
   audit
     .command('export [realm]')
     .description('print rows as JSON lines, the oldest first')
@@ -64,7 +82,9 @@ export function auditCommand(tools: CommandTools): Command {
     .requiredOption('--before <time>', 'from before this time (ISO 8601)', time)
     .action((realm: string, { before }: { before: number }) =>
       withTrail(tools, async (trail) => {
-        const deleted = await trail.prune(realm, before, CLI_ORIGIN);
+        const deleted = await trail.prune(realm, before, CLI_ORIGIN, (rows) =>
+          tools.progress(`${rows} rows deleted`),
+        );
         tools.result({ deleted }, [`Deleted ${deleted} rows`]);
       }),
     );
@@ -83,6 +103,11 @@ async function withTrail(
 
 const realmsOf = async (trail: AuditTrail, realm: string | undefined) =>
   realm === undefined ? await trail.realms() : [realm];
+
+const sentenceOf = ({ realm, first, last, hash, problem }: Verified) =>
+  problem
+    ? `${realm}: ${problem}`
+    : `${realm}: rows ${first} to ${last} are as they were written; note down ${realm}:${last}:${hash}`;
 
 const shown = (row: AuditRow) => ({
   realm: row.realm,
