@@ -1,5 +1,5 @@
 /** The commands of the built program, as an operator runs them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
@@ -99,12 +99,19 @@ it('a user: shown without secrets, unlocked, reset, deleted', async () => {
       auth_code: wrongCode(server, user.key),
     });
   const shown = await run(`user show test ${user.unique_id}`);
-  expect(shown.output).toMatch(/wrong_codes: 5\n/);
+  expect(shown.output).toMatch(
+    /wrong_codes: 5\nrefused: Too many wrong codes: wait \d+ seconds? before the next attempt\n/,
+  );
   expect(shown.output).not.toContain(user.key);
   expect(shown.output).not.toContain(user.otp);
   await json(`user unlock test ${user.unique_id}`);
-  const { wrong_codes } = await json(`user show test ${user.unique_id}`);
-  expect(wrong_codes).toBe(0);
+  const { wrong_codes, refused, last_used_at } = await json(
+    `user show test ${user.unique_id}`,
+  );
+  expect([wrong_codes, refused, last_used_at]).toEqual([0, null, null]);
+  await check(server, user.unique_id, user.otp);
+  const used = await json(`user show test ${user.unique_id}`);
+  expect(used.last_used_at).toMatch(/^\d{4}-/);
   await json(`user reset test ${user.unique_id}`);
   const path = `users/${user.unique_id}/`;
   expect((await call(server, 'GET', path)).body.data.key).not.toBe(user.key);
@@ -139,6 +146,62 @@ it('check-config says what would be used, and what does not work', async () => {
   expect(bad.errors).toMatch(
     /^gauthify-server: SMTP_URL: the mail server could not be logged in at: .*ECONNREFUSED.*\n$/,
   );
+});
+
+it('uses a key provider from a module, and says what is wrong with one', async () => {
+  writeFileSync(
+    join(folder, 'kms.mjs'),
+    `import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+    const key = createHash('sha256').update(process.env.KMS_KEY).digest();
+    export default {
+      currentKeyId: 'kms:1',
+      async wrap(dataKey, context) {
+        const cipher = createCipheriv('aes-256-gcm', key, Buffer.alloc(12));
+        cipher.setAAD(Buffer.from(context));
+        const bytes = Buffer.concat([cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
+        return { keyId: 'kms:1', bytes };
+      },
+      async unwrap({ bytes }, context) {
+        const cipher = createDecipheriv('aes-256-gcm', key, Buffer.alloc(12));
+        cipher.setAAD(Buffer.from(context));
+        cipher.setAuthTag(bytes.subarray(-16));
+        return Buffer.concat([cipher.update(bytes.subarray(0, -16)), cipher.final()]);
+      },
+    };`,
+  );
+  const env = {
+    DATABASE_URL: `sqlite:${join(folder, 'kms.sqlite')}`,
+    GAUTHIFY_KEY_PROVIDER: 'kms.mjs',
+    KMS_KEY: 'a',
+  };
+  expect(await run('key create shop', env)).toMatchObject({ code: 0 });
+  expect(existsSync(join(folder, 'kms.sqlite.key'))).toBe(false);
+  expect((await run('rotate-keys --status', env)).code).toBe(0);
+  expect(
+    await run('key list shop', { ...env, GAUTHIFY_KEY_PROVIDER: '' }),
+  ).toMatchObject({
+    code: 1,
+    errors: expect.stringContaining(
+      'kms.sqlite.key is missing, and the database is not new',
+    ),
+  });
+  writeFileSync(join(folder, 'none.mjs'), 'export const provider = {};');
+  for (const [file, problem] of [
+    ['none.mjs', 'must be an object with a method wrap, but that is undefined'],
+    ['missing.mjs', ': missing.mjs cannot be loaded: '],
+  ] as const) {
+    const wrong = await run('check-config', {
+      ...env,
+      GAUTHIFY_KEY_PROVIDER: file,
+    });
+    expect(wrong).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(
+        /^gauthify-server: GAUTHIFY_KEY_PROVIDER.*\n$/,
+      ),
+    });
+    expect(wrong.errors).toContain(problem);
+  }
 });
 
 it('audit verify notices a change by hand, and its exit code says so', async () => {

@@ -25,11 +25,6 @@ export interface CommandTools {
   ): Promise<Result>;
 }
 
-/** What a person can correct: shown as it is, with exit code 1. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-}
-
 /** Who acts, in the audit log. */
 export const CLI_ORIGIN: Origin = {
   actor: 'cli',
@@ -37,6 +32,6 @@ export const CLI_ORIGIN: Origin = {
   requestId: null,
 };
 
-/** ISO 8601, UTC; `never` if there is no time. */
-export const shownTime = (ms: number | null): string =>
-  ms === null ? 'never' : new Date(ms).toISOString();
+/** ISO 8601, UTC; `null` if there is no time. */
+export const shownTime = (ms: number | null): string | null =>
+  ms === null ? null : new Date(ms).toISOString();

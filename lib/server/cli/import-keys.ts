@@ -1,6 +1,6 @@
 import type { Environment } from '../settings/environment-values.js';
 import type { DecryptWith } from '../transfer/encryption.js';
-import type { Format } from '../transfer/readers/formats.js';
+import type { EncryptedFormat } from '../transfer/readers/formats.js';
 import { readSecret } from './read-secret.js';
 
 /** Options that name what opens a file. */
@@ -41,22 +41,30 @@ export async function keysOf(
   };
 }
 
+/** Secrets of the systems whose exports are encrypted, and the variables that hold them: the first is the one to name. */
+const FOREIGN_SECRETS = {
+  'better-auth': {
+    name: 'The secret of better-auth',
+    variables: ['BETTER_AUTH_SECRET', 'BETTER_AUTH_SECRETS'],
+  },
+  privacyidea: {
+    name: 'The key of the export of privacyIDEA',
+    variables: ['PRIVACYIDEA_KEY'],
+  },
+} as const satisfies Record<EncryptedFormat, unknown>;
+
 /** The secret of the system that a file comes from. @throws StartError if it is missing */
 export function foreignSecretOf(
-  format: Format,
+  format: EncryptedFormat,
   { secretFile }: ImportKeys,
   env: Environment,
 ): Promise<string> {
-  const isBetterAuth = format === 'better-auth';
+  const { name, variables } = FOREIGN_SECRETS[format];
   return readSecret({
-    name: isBetterAuth
-      ? 'The secret of better-auth'
-      : 'The key of the export of privacyIDEA',
+    name,
     file: secretFile,
     option: '--secret-file',
-    value: isBetterAuth
-      ? env.BETTER_AUTH_SECRETS || env.BETTER_AUTH_SECRET
-      : env.PRIVACYIDEA_KEY,
-    variable: isBetterAuth ? 'BETTER_AUTH_SECRET' : 'PRIVACYIDEA_KEY',
+    value: variables.map((variable) => env[variable]).findLast(Boolean),
+    variable: variables[0],
   });
 }

@@ -31,7 +31,7 @@ function sentenceOf(error: unknown): string {
   const { name, code, message, stack, port } =
     error as NodeJS.ErrnoException & { port?: number };
   if (name === 'StartError') return namingVariables(message);
-  if (name === 'CommandError' || isGAuthifyError(error)) return message;
+  if (isGAuthifyError(error)) return message;
   if (code === 'EADDRINUSE')
     return `PORT ${port} is in use: stop the program that listens there, or set another PORT`;
   if (code === 'EACCES')

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { createReadStream, type ReadStream } from 'node:fs';
-import { CommandError } from './command-tools.js';
+import { StartError } from '../settings/start-error.js';
 
-/** Opens a file before anything reads it, so that one sentence can say what is wrong. @throws CommandError */
+/** Opens a file before anything reads it, so that one sentence can say what is wrong. @throws StartError */
 export async function openFile(path: string): Promise<ReadStream> {
   const stream = createReadStream(path);
   try {
     await once(stream, 'open');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new CommandError(`${path} cannot be read: ${code}`, { cause: error });
+    throw new StartError(`${path} cannot be read: ${code}`, { cause: error });
   }
   return stream;
 }

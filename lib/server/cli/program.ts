@@ -3,6 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { optionsFromEnvironment } from '../settings/environment.js';
 import type { Environment } from '../settings/environment-values.js';
 import type { CommandTools } from './command-tools.js';
+import { loadKeyProvider } from './load-key-provider.js';
 import { auditCommand } from './commands/audit.js';
 import { ProgressLine } from './progress-line.js';
 import { checkConfigCommand } from './commands/check-config.js';
@@ -112,7 +113,7 @@ async function withServer<Result>(
   const { NestFactory } = await import('@nestjs/core');
   const { GAuthifyServerModule } = await import('../gauthify-server.module.js');
   const { createFastifyAdapter } = await import('../v1/fastify-adapter.js');
-  const given = optionsFromEnvironment(env);
+  const given = optionsFromEnvironment(env, await loadKeyProvider(env));
   // What listens and logs belongs to `serve`, which may run on this database already.
   const {
     host: _h,

@@ -15,6 +15,7 @@ import type { GAuthifyServerOptions } from '../settings/server.options.js';
 import { DATABASE, type Database } from '../store/database.js';
 import { keyFileOf } from '../store/key-file.js';
 import { createFastifyAdapter } from '../v1/fastify-adapter.js';
+import { loadKeyProvider } from './load-key-provider.js';
 import { createLogs } from './logs.js';
 import { closeOnSignals } from './shutdown.js';
 
@@ -26,7 +27,10 @@ import { closeOnSignals } from './shutdown.js';
 export async function serve(env: Environment): Promise<void> {
   for (const sentence of unknownVariables(env))
     process.stderr.write(`gauthify-server: warning: ${sentence}\n`);
-  const { host, port, log, shutdown, ...options } = optionsFromEnvironment(env);
+  const { host, port, log, shutdown, ...options } = optionsFromEnvironment(
+    env,
+    await loadKeyProvider(env),
+  );
   const { logger, onRequest, print } = await createLogs(log);
   const app = await NestFactory.create<NestFastifyApplication>(
     GAuthifyServerModule.forRoot({ ...options, onRequest, standalone: true }),
@@ -82,10 +86,11 @@ function warnOfOutbox(options: GAuthifyServerOptions): void {
 }
 
 function sayWhereKeysAre(
-  { encryptionKeys, database }: GAuthifyServerOptions,
+  { encryptionKeys, keyProvider, database }: GAuthifyServerOptions,
   print: (line: string) => void,
 ): void {
-  const keyFile = encryptionKeys?.length ? undefined : keyFileOf(database!);
+  const keyFile =
+    keyProvider || encryptionKeys?.length ? undefined : keyFileOf(database!);
   if (keyFile !== undefined)
     print(
       `Encryption key in ${keyFile}: back it up, apart from the database: its secrets cannot be read without the key`,

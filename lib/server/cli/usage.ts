@@ -7,6 +7,7 @@ Without a command it serves. Environment variables configure it:
   DATABASE_URL               sqlite:<file>, sqlite::memory: or postgres://… (sqlite:gauthify.sqlite)
   GAUTHIFY_API_KEYS          realm:key, separated by commas (one is created at the first start)
   GAUTHIFY_ENCRYPTION_KEYS   id:base64, newest first (a key file beside the SQLite file; required with PostgreSQL)
+  GAUTHIFY_KEY_PROVIDER      ES module whose default export is a KeyProvider, in place of the encryption keys (none)
   GAUTHIFY_ISSUER            name shown in authenticator apps (GAuthify)
   GAUTHIFY_RETURN_URLS       realm=url, separated by commas (none)
   GAUTHIFY_FRAME_ANCESTORS   origins that may frame the ezGAuth page (none)
@@ -32,5 +33,7 @@ Without a command it serves. Environment variables configure it:
   SHUTDOWN_TIMEOUT_SECONDS   how long requests may take after that (10)
   GAUTHIFY_PASSPHRASE        passphrase of import and export (asks)
   GAUTHIFY_API_KEY           API key of quick-test (none)
+  BETTER_AUTH_SECRET, BETTER_AUTH_SECRETS, PRIVACYIDEA_KEY
+                             open the exports of those systems (asks)
 
 Exit codes: 0 it worked, 1 it failed or found a problem, 2 the command line is wrong.`;

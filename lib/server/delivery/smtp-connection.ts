@@ -118,5 +118,13 @@ export class SmtpConnection {
   }
 }
 
-export const smtpError = (code: string): SmtpError =>
-  Object.assign(new Error('Not sent in time'), { code });
+/** Why a message was not sent, by the codes of Nodemailer. */
+const REASONS = {
+  ECONNECTION: 'The connection ended',
+  EENVELOPE: 'The message must have one recipient',
+  EMAXCONNECTIONS: 'No connection was free in time',
+  ETIMEDOUT: 'Not sent in time',
+};
+
+export const smtpError = (code: keyof typeof REASONS): SmtpError =>
+  Object.assign(new Error(REASONS[code]), { code });

@@ -1,3 +1,5 @@
+import { CHANNELS } from '../../contract/channel.js';
+import { AUTH_METHODS } from '../../contract/dto/check-result.dto.js';
 import { ERROR_CODES } from '../../contract/error-codes.js';
 import type { Schema } from './request-schema.js';
 
@@ -11,9 +13,8 @@ const EPOCH = {
   description:
     'Changes with every reset, deletion of an active factor, and change of an address or number.',
 };
-const METHODS = ['totp', 'otp', 'recovery', 'passkey', 'email', 'sms', 'voice'];
 const METHOD = {
-  enum: [...METHODS, null],
+  enum: [...AUTH_METHODS, null],
   description: 'Kind of the code that was right.',
 };
 
@@ -92,7 +93,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, Schema>> = {
   }),
   ErrorCodes: { type: 'object', additionalProperties: TEXT },
   OutboxMessage: object({
-    channel: { enum: ['email', 'sms', 'voice'] },
+    channel: { enum: CHANNELS },
     to: TEXT,
     subject: TEXT,
     text: TEXT,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { HttpGatewayOptions } from './delivery-options.js';
-import type { Environment } from './environment-values.js';
+import { type Environment, parseList } from './environment-values.js';
 import type { GAuthifyServerOptions } from './server.options.js';
 import type { DkimOptions } from './smtp-options.js';
 import { StartError } from './start-error.js';
@@ -34,9 +34,9 @@ export function deliveryFrom(
     twilio: parseTwilio(env),
     smsHttp: parseGateway(env, 'SMS_HTTP'),
     voiceHttp: parseGateway(env, 'VOICE_HTTP'),
-    smsCountries: env.GAUTHIFY_SMS_COUNTRIES?.split(',')
-      .map((country) => country.trim())
-      .filter(Boolean),
+    smsCountries: env.GAUTHIFY_SMS_COUNTRIES
+      ? parseList(env.GAUTHIFY_SMS_COUNTRIES)
+      : undefined,
   };
 }
 

@@ -31,6 +31,13 @@ export function parseOneOf<Value extends string>(
   return value;
 }
 
+/** The entries of a list with commas between them. */
+export const parseList = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+
 /** Whole seconds, as milliseconds. @throws StartError */
 export function parseSeconds(
   env: Environment,

@@ -1,7 +1,12 @@
 import { nearest } from '../../contract/known-options.js';
 import { DELIVERY_VARIABLES, deliveryFrom } from './delivery-environment.js';
 import { parseEncryptionKeys } from './encryption-keys.js';
-import { type Environment, parseBoolean } from './environment-values.js';
+import {
+  type Environment,
+  parseBoolean,
+  parseList,
+} from './environment-values.js';
+import type { KeyProvider } from './key-provider.interface.js';
 import {
   metricsFrom,
   programFrom,
@@ -20,6 +25,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   publicUrl: 'PUBLIC_URL',
   apiKeys: 'GAUTHIFY_API_KEYS',
   encryptionKeys: 'GAUTHIFY_ENCRYPTION_KEYS',
+  keyProvider: 'GAUTHIFY_KEY_PROVIDER',
   issuer: 'GAUTHIFY_ISSUER',
   returnUrls: 'GAUTHIFY_RETURN_URLS',
   frameAncestors: 'GAUTHIFY_FRAME_ANCESTORS',
@@ -60,10 +66,12 @@ export function unknownVariables(env: Environment): string[] {
  * Reads the options of the server from environment variables; an empty value
  * counts as none.
  *
+ * @param keyProvider what `GAUTHIFY_KEY_PROVIDER` names
  * @throws StartError naming the first wrong variable; never shows a key
  */
 export function optionsFromEnvironment(
   env: Environment,
+  keyProvider?: KeyProvider,
 ): GAuthifyServerOptions & ProgramOptions {
   const program = programFrom(env);
   const { host, port } = program;
@@ -82,11 +90,12 @@ export function optionsFromEnvironment(
           'GAUTHIFY_ENCRYPTION_KEYS',
         )
       : undefined,
+    keyProvider,
     issuer: env.GAUTHIFY_ISSUER || 'GAuthify',
     returnUrls: Object.fromEntries(
       pairs(env, 'GAUTHIFY_RETURN_URLS', '=', 'realm=url'),
     ),
-    frameAncestors: list(env.GAUTHIFY_FRAME_ANCESTORS || ''),
+    frameAncestors: parseList(env.GAUTHIFY_FRAME_ANCESTORS),
     keepQrUrl: parseBoolean(env, 'GAUTHIFY_KEEP_QR_URL'),
     legacyRoutes: parseBoolean(env, 'GAUTHIFY_LEGACY_ROUTES'),
     audit: parseBoolean(env, 'GAUTHIFY_AUDIT', 'true'),
@@ -105,13 +114,6 @@ export function optionsFromEnvironment(
   return { ...program, ...options };
 }
 
-function list(text: string): string[] {
-  return text
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
-
 /** Reads `left` `separator` `right` entries, separated by commas. */
 function pairs(
   env: Environment,
@@ -119,7 +121,7 @@ function pairs(
   separator: string,
   form: string,
 ): [string, string][] {
-  return list(env[name] || '').map((entry) => {
+  return parseList(env[name]).map((entry) => {
     const at = entry.indexOf(separator);
     if (at < 1)
       throw new StartError(

@@ -175,7 +175,7 @@ export class DataKeys {
       throw new StartError(
         this.provider instanceof LocalKeyProvider
           ? `Option encryptionKeys: the database was encrypted with other keys: restore the key "${keyId}", or the key file beside the database`
-          : `Option keyProvider: a data key that was encrypted with the key "${keyId}" could not be decrypted: the provider must know that key until rotate-keys says otherwise`,
+          : `Option keyProvider: a data key that was encrypted with the key "${keyId}" could not be decrypted: the provider must know that key as long as it is in use`,
         { cause: error },
       );
     }

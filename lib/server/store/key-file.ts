@@ -34,7 +34,7 @@ export function readOrCreateKeyFile(
 ): EncryptionKey[] {
   if (!isNew && !existsSync(path))
     throw new StartError(
-      `The encryption key file ${path} is missing, and the database was encrypted with it: restore the file`,
+      `The encryption key file ${path} is missing, and the database is not new: restore the file, or set the keys or the key provider that the database was encrypted with`,
     );
   const made = createEncryptionKey();
   try {

@@ -1,4 +1,4 @@
-import { encodeOnce } from './normalize-url.js';
+import { BELOW_USER, encodeOnce } from './normalize-url.js';
 import type { RawParams } from './raw-request.js';
 
 /** A request as a client of version 1.2 means it, in today's terms. */
@@ -14,7 +14,7 @@ const GET_OF_USER =
 
 const GET_TOKEN = /^token\/([^/]+)\/?$/;
 
-/** Parameters of version 1.2, and what they are called now. */
+/** The parameters that addresses at the end of a path are. */
 const ADDRESS = { sms: 'sms_number', voice: 'voice_number', email: 'email' };
 
 /**
@@ -44,8 +44,10 @@ export function modernized(
   };
   if (method === 'POST') {
     const unique_id = /^users\/(.+?)\/?$/.exec(path)?.[1];
-    const isNewCall = /\/(factors|recovery_codes|unlock)\/?$/.test(path);
-    return unique_id === undefined || isNewCall
+    // Which would replace the user.
+    const isCallOfToday =
+      unique_id !== undefined && BELOW_USER.POST!.test(unique_id);
+    return unique_id === undefined || isCallOfToday
       ? undefined
       : post('users', { unique_id });
   }

@@ -7,7 +7,7 @@ const LONGEST_ID = 512;
  * What may follow an id in the path of a call that is not in the contract. The
  * published clients do not percent-encode ids, so an id that ends like this must be.
  */
-const BELOW_USER: Readonly<Record<string, RegExp>> = {
+export const BELOW_USER: Readonly<Record<string, RegExp>> = {
   GET: /\/factors$/,
   HEAD: /\/factors$/,
   POST: /\/(?:factors|recovery_codes|unlock)$/,

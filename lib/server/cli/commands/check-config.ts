@@ -4,7 +4,9 @@ import {
   unknownVariables,
 } from '../../settings/environment.js';
 import type { Database } from '../../store/database.js';
-import { CommandError, type CommandTools } from '../command-tools.js';
+import { StartError } from '../../settings/start-error.js';
+import type { CommandTools } from '../command-tools.js';
+import { loadKeyProvider } from '../load-key-provider.js';
 
 /** `check-config`: everything that a start checks, without serving. */
 export function checkConfigCommand(tools: CommandTools): Command {
@@ -15,7 +17,10 @@ export function checkConfigCommand(tools: CommandTools): Command {
     .action(async () => {
       const warnings = unknownVariables(tools.env);
       for (const sentence of warnings) tools.warn(sentence);
-      const { host, port, ...options } = optionsFromEnvironment(tools.env);
+      const { host, port, ...options } = optionsFromEnvironment(
+        tools.env,
+        await loadKeyProvider(tools.env),
+      );
       const { smtp } = options;
       const { database, realms } = await tools.withServer(async (server) => {
         const { DATABASE } = await import('../../store/database.js');
@@ -30,7 +35,7 @@ export function checkConfigCommand(tools: CommandTools): Command {
       if (smtp) {
         const { SmtpSender } = await import('../../delivery/smtp-sender.js');
         await new SmtpSender(smtp).verify().catch((error: Error) => {
-          throw new CommandError(
+          throw new StartError(
             `SMTP_URL: the mail server could not be logged in at: ${error.message}`,
             { cause: error },
           );

@@ -3,7 +3,8 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { EncryptTo } from '../../transfer/encryption.js';
 import type { ExportReport } from '../../transfer/exporter.js';
 import type { Input } from '../../transfer/input.js';
-import { CommandError, type CommandTools } from '../command-tools.js';
+import { StartError } from '../../settings/start-error.js';
+import type { CommandTools } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
 import { readSecret } from '../read-secret.js';
 
@@ -86,7 +87,7 @@ async function encryptionOf(
     isNew: true,
   });
   if (passphrase.length < MIN_PASSPHRASE_LENGTH)
-    throw new CommandError(
+    throw new StartError(
       `The passphrase must have at least ${MIN_PASSPHRASE_LENGTH} characters: whoever has the file can try as many as they like`,
     );
   return { passphrase };
@@ -121,7 +122,7 @@ async function exportUsers(
   return await database.snapshot(async (db) => {
     attempts += 1;
     if (attempts > 1 && file === '-')
-      throw new CommandError(
+      throw new StartError(
         'The connection to the database was lost: what was written is incomplete',
       );
     const report: ExportReport = { users: 0, factors: 0, recoveryCodes: 0 };

@@ -54,7 +54,7 @@ export function importCommand(tools: CommandTools): Command {
     )
     .option(
       '--secret-file <file>',
-      'secret of better-auth or key of privacyIDEA, in a file, - for the standard input (BETTER_AUTH_SECRET, PRIVACYIDEA_KEY, or asks)',
+      'secret of better-auth or key of privacyIDEA, in a file, - for the standard input (BETTER_AUTH_SECRET, BETTER_AUTH_SECRETS, PRIVACYIDEA_KEY, or asks)',
     )
     .addOption(
       new Option(
@@ -128,7 +128,7 @@ async function importUsers(
   );
   const keys = new ImportRecoveryKeys(server.get(DataKeys));
   const users = readUsers(options.format, input, {
-    foreignSecret: () => foreignSecretOf(options.format, options, tools.env),
+    foreignSecret: (format) => foreignSecretOf(format, options, tools.env),
     keycloakId: options.keycloakId,
     onRealm: (given) => addRealm(given, options, changes, server, tools),
     onHeader: async (header) => keys.take(header),
@@ -188,7 +188,10 @@ async function addRealm(
       await changes.change(
         realm,
         (unit) => realms.set(unit, realm, settings),
-        () => ({ action: 'realm.create' }),
+        () => ({
+          action: 'realm.create',
+          details: { settings: Object.keys(settings) },
+        }),
       );
     return undefined;
   } catch (error) {

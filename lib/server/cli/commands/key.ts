@@ -4,11 +4,8 @@ import type {
   StoredKey,
   StoredKeys,
 } from '../../realms/stored-keys.js';
-import {
-  CommandError,
-  type CommandTools,
-  shownTime,
-} from '../command-tools.js';
+import { StartError } from '../../settings/start-error.js';
+import { type CommandTools, shownTime } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -106,8 +103,8 @@ const shown = (key: StoredKey) => ({
   realm: key.realm,
   name: key.name,
   created_at: shownTime(key.created_at),
-  last_used_at: key.last_used_at === null ? null : shownTime(key.last_used_at),
-  expires_at: key.expires_at === null ? null : shownTime(key.expires_at),
+  last_used_at: shownTime(key.last_used_at),
+  expires_at: shownTime(key.expires_at),
 });
 
 const lineOf = (key: StoredKey) =>
@@ -116,8 +113,8 @@ const lineOf = (key: StoredKey) =>
     key.realm,
     key.name ?? '-',
     `created ${shownTime(key.created_at)}`,
-    `last used ${shownTime(key.last_used_at)}`,
-    `expires ${shownTime(key.expires_at)}`,
+    `last used ${shownTime(key.last_used_at) ?? 'never'}`,
+    `expires ${shownTime(key.expires_at) ?? 'never'}`,
   ].join('\t');
 
 function hours(text: string): number {
@@ -126,6 +123,6 @@ function hours(text: string): number {
 }
 
 const noSuchKey = (realm: string, id: string) =>
-  new CommandError(
+  new StartError(
     `The realm ${realm} has no key with the id ${id}: see gauthify-server key list ${realm}`,
   );

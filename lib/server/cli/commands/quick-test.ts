@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { QuickTestStep } from '../../../client/quick-test.js';
-import { CommandError, type CommandTools } from '../command-tools.js';
+import { StartError } from '../../settings/start-error.js';
+import type { CommandTools } from '../command-tools.js';
 
 interface Options {
   url: string;
@@ -26,7 +27,7 @@ export function quickTestCommand(tools: CommandTools): Command {
     .action(async (options: Options) => {
       const apiKey = tools.env.GAUTHIFY_API_KEY;
       if (!apiKey)
-        throw new CommandError(
+        throw new StartError(
           'Set GAUTHIFY_API_KEY to an API key: on a command line, others could see it',
         );
       const steps = await stepsOf(apiKey, options, tools);

@@ -2,11 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import { Command } from 'commander';
 import type { Realm } from '../../realms/realms.service.js';
-import {
-  CommandError,
-  type CommandTools,
-  shownTime,
-} from '../command-tools.js';
+import { StartError } from '../../settings/start-error.js';
+import { type CommandTools, shownTime } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
 
 /** The options of `realm set`. */
@@ -45,7 +42,7 @@ export function realmCommand(tools: CommandTools): Command {
           (unit) => realms.create(unit, name),
           () => ({ action: 'realm.create' }),
         );
-        if (!isNew) throw new CommandError(`The realm ${name} exists already`);
+        if (!isNew) throw new StartError(`The realm ${name} exists already`);
         tools.result({ name }, [
           `Created. Next: gauthify-server key create ${name}`,
         ]);
@@ -73,7 +70,7 @@ export function realmCommand(tools: CommandTools): Command {
     .action((name: string) =>
       withRealms(tools, async ({ realms }) => {
         const found = await realms.find(name);
-        if (!found) throw new CommandError(`There is no realm ${name}`);
+        if (!found) throw new StartError(`There is no realm ${name}`);
         tools.result(shown(found), [JSON.stringify(shown(found), null, 2)]);
       }),
     );
@@ -142,7 +139,7 @@ async function changesOf(options: Settings): Promise<object> {
   const { issuer, returnUrl, texts, meta, clear = [] } = options;
   const unknown = clear.find((name) => !CLEARABLE.includes(name));
   if (unknown !== undefined)
-    throw new CommandError(
+    throw new StartError(
       `--clear ${unknown}: there are ${CLEARABLE.join(', ')}`,
     );
   const changes = {
@@ -155,7 +152,7 @@ async function changesOf(options: Settings): Promise<object> {
     ...Object.fromEntries(clear.map((name) => [name, null])),
   };
   if (Object.values(changes).every((value) => value === undefined))
-    throw new CommandError('Give at least one setting; see realm set --help');
+    throw new StartError('Give at least one setting; see realm set --help');
   return changes;
 }
 
@@ -163,7 +160,7 @@ async function jsonOf(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    throw new CommandError(
+    throw new StartError(
       `The file ${file} could not be read as JSON: ${(error as Error).message}`,
       { cause: error },
     );

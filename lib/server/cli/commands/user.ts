@@ -1,7 +1,10 @@
 import { Command } from 'commander';
 import type { AuditAction } from '../../audit/audit-event.js';
-import type { User } from '../../factors/factors.service.js';
+import type { GAuthifyError } from '../../../contract/errors/gauthify.error.js';
+import type { AttemptLimiter } from '../../factors/attempt-limiter.js';
+import type { FactorsService, User } from '../../factors/factors.service.js';
 import type { Database, Unit } from '../../store/database.js';
+import type { FactorRow } from '../../store/schema.js';
 import type { UsersService } from '../../users/users.service.js';
 import { type CommandTools, shownTime } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
@@ -15,12 +18,21 @@ export function userCommand(tools: CommandTools): Command {
     .command('show <realm> <unique-id>')
     .description('show a user, without secrets and codes')
     .action((realm: string, id: string) =>
-      withUsers(tools, async ({ users, database }) => {
-        const found = await database.snapshot((db) => users.get(db, realm, id));
-        const lines = Object.entries(shown(found)).map(
-          ([name, value]) => `${name}: ${value ?? '-'}`,
+      withUsers(tools, async ({ users, factors, attempts, database }) => {
+        const data = await database.snapshot(async (db) => {
+          const found = await users.get(db, realm, id);
+          return shown(
+            found,
+            await factors.list(db, found),
+            attempts.refusal(found),
+          );
+        });
+        tools.result(
+          data,
+          Object.entries(data).map(
+            ([name, value]) => `${name}: ${value ?? '-'}`,
+          ),
         );
-        tools.result(shown(found), lines);
       }),
     );
   user
@@ -68,6 +80,8 @@ async function withUsers(
   tools: CommandTools,
   work: (context: {
     users: UsersService;
+    factors: FactorsService;
+    attempts: AttemptLimiter;
     database: Database;
     change: (
       realm: string,
@@ -78,9 +92,13 @@ async function withUsers(
 ): Promise<void> {
   await tools.withServer(async (server) => {
     const { UsersService } = await import('../../users/users.service.js');
+    const { FactorsService } = await import('../../factors/factors.service.js');
+    const { AttemptLimiter } = await import('../../factors/attempt-limiter.js');
     const changes = await NotedChanges.of(server);
     await work({
       users: server.get(UsersService),
+      factors: server.get(FactorsService),
+      attempts: server.get(AttemptLimiter),
       database: changes.database,
       change: (realm, action, work) =>
         changes.change(realm, work, ({ id, unique_id }) => ({
@@ -94,7 +112,11 @@ async function withUsers(
   });
 }
 
-const shown = (user: User) => ({
+const shown = (
+  user: User,
+  factors: readonly FactorRow[],
+  refusal: GAuthifyError | undefined,
+) => ({
   unique_id: user.unique_id,
   display_name: user.display_name,
   email: user.email,
@@ -102,10 +124,11 @@ const shown = (user: User) => ({
   voice_number: user.voice_number,
   enrolled: user.enrolled === 1,
   wrong_codes: user.failures,
-  next_attempt_at:
-    user.next_attempt_at > Date.now() ? shownTime(user.next_attempt_at) : null,
+  refused: refusal?.message ?? null,
   recovery_codes_left: user.recovery_codes_left,
-  last_used_at:
-    user.totp.last_used_at === null ? null : shownTime(user.totp.last_used_at),
+  // Of any app or one-time pass.
+  last_used_at: shownTime(
+    Math.max(...factors.map(({ last_used_at }) => last_used_at ?? 0)) || null,
+  ),
   created_at: shownTime(user.created_at),
 });

@@ -1,4 +1,7 @@
-/** Formats that can be imported; `jsonl` is that of an export, too. */
+/**
+ * Formats that can be imported; `jsonl` is that of an export, too. Apart from their
+ * readers, so that `--help` need not load those.
+ */
 export const FORMATS = [
   'jsonl',
   'csv',
@@ -10,3 +13,6 @@ export const FORMATS = [
 ] as const;
 
 export type Format = (typeof FORMATS)[number];
+
+/** Formats whose secrets another system has encrypted. */
+export type EncryptedFormat = 'better-auth' | 'privacyidea';

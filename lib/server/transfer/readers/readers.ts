@@ -4,7 +4,7 @@ import { readAuthy } from './authy.js';
 import { readBetterAuth } from './better-auth.js';
 import { readCsv } from './csv.js';
 import { readJsonLines } from './json-lines.js';
-import type { Format } from './formats.js';
+import type { EncryptedFormat, Format } from './formats.js';
 import { type KeycloakId, readKeycloak } from './keycloak.js';
 import { readOtpauth } from './otpauth.js';
 import { readPrivacyIdea } from './privacyidea.js';
@@ -12,7 +12,7 @@ import { readPrivacyIdea } from './privacyidea.js';
 /** What some formats need besides the file. */
 export interface ReadOptions {
   /** The secret of the other system; asked where the format needs it. */
-  foreignSecret: () => Promise<string>;
+  foreignSecret: (format: EncryptedFormat) => Promise<string>;
   keycloakId?: KeycloakId | undefined;
   /** Called with the settings of each realm of an export. @returns what is wrong with them */
   onRealm?: ((realm: ExportRealm) => Promise<string | undefined>) | undefined;
@@ -36,10 +36,10 @@ export async function* readUsers(
     case 'keycloak':
       return yield* readKeycloak(input, keycloakId);
     case 'better-auth':
-      return yield* readBetterAuth(input, await foreignSecret());
+      return yield* readBetterAuth(input, await foreignSecret(format));
     case 'authy':
       return yield* readAuthy(input);
     case 'privacyidea':
-      return yield* readPrivacyIdea(input, foreignSecret);
+      return yield* readPrivacyIdea(input, () => foreignSecret(format));
   }
 }
