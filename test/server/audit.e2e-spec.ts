@@ -283,6 +283,23 @@ function suite(
         'the rows after 4 are missing',
       ],
       [`delete from audit where ${MINE}`, 'the rows after 0 are missing'],
+      // As the row of a prune, of which only the hash of row 2 is known.
+      [
+        `insert into audit (realm, number, at, actor, action, details, hash) select realm, 999, at, actor, 'audit.prune', '{"number":2,"hash":"' || hash || '"}', hash from audit where number = 2 and ${MINE}; delete from audit where number < 3 and ${MINE}`,
+        'the rows before 3 are missing',
+      ],
+      [
+        `update audit set action = 'audit.prune', details = 'x' where number = 4 and ${MINE}; delete from audit where number < 3 and ${MINE}`,
+        'the rows before 3 are missing',
+      ],
+      [
+        `insert into audit (realm, number, at, actor, action, hash) select realm, 999, at, actor, action, hash from audit where number = 2 and ${MINE}`,
+        'there are rows that are not in the chain',
+      ],
+      [
+        `insert into audit (realm, number, at, actor, action, hash) select realm, -1, at, actor, action, hash from audit where number = 2 and ${MINE}`,
+        'there are rows that are not in the chain',
+      ],
     ])('shows what was done to it by hand: %s', async (change, problem) => {
       for (let i = 0; i < 5; i++) {
         await createUser(server);

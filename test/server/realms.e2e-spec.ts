@@ -237,13 +237,22 @@ function suite(
           display_name: unique_id,
         });
       const others = (await call(server, 'GET', 'users/')).body.data.length;
-      const steps: number[] = [];
+      const steps: (number | string)[] = [];
       await realms.delete(
         'gone',
         (deleted) => steps.push(deleted),
-        () => Promise.resolve(),
+        async () => void steps.push('begins'),
+        async (ms) => {
+          steps.push(ms);
+          // An instance that has just used the key.
+          const { status } = await withKey(made.key, 'POST', 'users/', {
+            unique_id: 'late',
+            display_name: 'late',
+          });
+          expect(status).toBe(201);
+        },
       );
-      expect(steps).toEqual([2]);
+      expect(steps).toEqual(['begins', 6_000, 3]);
       passFiveSeconds();
       expect(await statusWith(made.key)).toBe(401);
       expect((await call(server, 'GET', 'users/')).body.data).toHaveLength(

@@ -76,7 +76,7 @@ export class AuditTrail {
         state.first = row.number;
         state.last = row.number - 1;
         if (row.number > 1) {
-          const pruned = await this.pruned(realm);
+          const pruned = await this.pruned(realm, row.number, head.number);
           if (pruned?.number !== row.number - 1)
             return result(`the rows before ${row.number} are missing`);
           state.hash = pruned.hash;
@@ -97,6 +97,8 @@ export class AuditTrail {
     }
     if (state.last !== head.number || state.hash !== head.hash)
       return result(`the rows after ${state.last} are missing`);
+    if (await this.hasRowsOutside(realm))
+      return result('there are rows that are not in the chain');
     const missing = expected.find(({ number }) => number > state.last);
     return result(
       missing && `row ${missing.number}, which is expected, is missing`,
@@ -110,7 +112,8 @@ export class AuditTrail {
         ? []
         : this.keyring.lookups(nameSubject(realm, query.uniqueId));
     const ids = new Set<string>();
-    for await (const row of this.rows(realm)) {
+    const head = await this.headOf(realm);
+    for await (const row of this.rows(realm, head?.number ?? 0)) {
       if (names.some((name) => row.details?.includes(name)))
         ids.add(row.user_id!);
       const isMeant =
@@ -185,25 +188,53 @@ export class AuditTrail {
     );
   }
 
-  /** The last row that was pruned. */
-  private async pruned(realm: string): Promise<Head | undefined> {
+  /** The last row that was pruned, as a row of the chain says. */
+  private async pruned(
+    realm: string,
+    first: number,
+    last: number,
+  ): Promise<Head | undefined> {
     const row = await this.read((db) =>
       db
         .selectFrom('audit')
         .select('details')
         .where('realm', '=', realm)
         .where('action', '=', 'audit.prune')
+        .where('number', '>=', first)
+        .where('number', '<=', last)
         .orderBy('number', 'desc')
         .limit(1)
         .executeTakeFirst(),
     );
-    return row?.details ? (JSON.parse(row.details) as Head) : undefined;
+    try {
+      return row?.details ? (JSON.parse(row.details) as Head) : undefined;
+    } catch {
+      // Altered by hand.
+      return undefined;
+    }
   }
 
-  private async *rows(
-    realm: string,
-    last = Number.MAX_SAFE_INTEGER,
-  ): AsyncGenerator<AuditRow> {
+  private hasRowsOutside(realm: string): Promise<boolean> {
+    return this.read(async (db) => {
+      const head = await db
+        .selectFrom('audit_heads')
+        .select('number')
+        .where('realm', '=', realm)
+        .executeTakeFirst();
+      const row = await db
+        .selectFrom('audit')
+        .select('number')
+        .where('realm', '=', realm)
+        .where((eb) =>
+          eb.or([eb('number', '<', 1), eb('number', '>', head?.number ?? 0)]),
+        )
+        .limit(1)
+        .executeTakeFirst();
+      return row !== undefined;
+    });
+  }
+
+  private async *rows(realm: string, last: number): AsyncGenerator<AuditRow> {
     for (let after = 0; ;) {
       const rows = await this.read((db) => page(db, realm, after, last));
       yield* rows;

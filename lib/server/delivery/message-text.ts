@@ -95,7 +95,8 @@ function rangesOf(locale: string): string[] {
 
 /** "5 minutes", in the plural of the language; always in the digits of the code. */
 function minutesIn(language: string, seconds: number): string {
-  return new Intl.NumberFormat(`${language}-u-nu-latn`, {
+  return new Intl.NumberFormat(language, {
+    numberingSystem: 'latn',
     style: 'unit',
     unit: 'minute',
     unitDisplay: 'long',

@@ -50,7 +50,6 @@ export class PumpingGuard {
     { country, block }: NumberPlace,
   ): Promise<string> {
     const { security } = this.settings;
-    await this.forgetOld(unit);
     const limits: Limit[] = [
       {
         subject: `block ${realm} ${channel} ${block}`,
@@ -65,6 +64,8 @@ export class PumpingGuard {
     ];
     // Always the block first, so that two units cannot deadlock.
     for (const limit of limits) await this.takeOne(unit, limit);
+    // Last: it waits for no row that another unit has locked.
+    await this.forgetOld(unit);
     return limits.map(({ subject }) => subject).join('\n');
   }
 

@@ -59,7 +59,7 @@ const DELETE_SENT_CODES = `
   returning used.position`;
 
 const COUNT_ENTERED =
-  'update message_counts set entered = entered + 1 where subject = $1';
+  'update message_counts set entered = entered + 1 where subject = $1 and entered < sent';
 
 const SAVE_USERS = `
   update users set

@@ -18,7 +18,7 @@ export interface IssuedCode {
   /** What {@link SentCodes.withdraw} needs. */
   hash: string;
   /** The code that this one replaced, if there was one. */
-  last: Pick<SentCodeRow, 'code_hash' | 'expires_at' | 'tries'> | undefined;
+  last: Omit<SentCodeRow, 'user_id' | 'channel'> | undefined;
 }
 
 /** Codes sent by e-mail, SMS or voice: one per channel at a time, each accepted once. */
@@ -53,7 +53,7 @@ export class SentCodes {
     };
     const last = await db
       .selectFrom('sent_codes')
-      .select(['code_hash', 'expires_at', 'tries'])
+      .select(['code_hash', 'expires_at', 'tries', 'counted'])
       .where('user_id', '=', user.id)
       .where('channel', '=', channel)
       .executeTakeFirst();
@@ -78,7 +78,12 @@ export class SentCodes {
     { hash, last }: IssuedCode,
   ): Promise<void> {
     // Without a last code: an expired row, which matches nothing.
-    const before = last ?? { code_hash: '', expires_at: 0, tries: 0 };
+    const before = last ?? {
+      code_hash: '',
+      expires_at: 0,
+      tries: 0,
+      counted: null,
+    };
     await db
       .updateTable('sent_codes')
       .set(before)

@@ -35,7 +35,7 @@ const DELETE_SENT_CODE =
   'delete from sent_codes where user_id = ? and channel = ? and code_hash = ?';
 
 const COUNT_ENTERED =
-  'update message_counts set entered = entered + 1 where subject = ?';
+  'update message_counts set entered = entered + 1 where subject = ? and entered < sent';
 
 const SAVE_USER = `
   update users set

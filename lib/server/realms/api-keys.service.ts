@@ -18,7 +18,7 @@ import { apiKeyBinding, apiKeyLookup } from '../store/stored-hashes.js';
 import { StoredKeys } from './stored-keys.js';
 
 /** How long a key found in the database is accepted without looking again: one that is revoked works for up to this long. */
-const CACHE_MS = 5_000;
+export const KEY_CACHE_MS = 5_000;
 const CACHED_KEYS = 1_000;
 /** How often it is noted that a key is used. */
 const NOTE_USE_EVERY_MS = 60_000;
@@ -140,7 +140,7 @@ export class ApiKeysService implements OnApplicationBootstrap {
     const [oldest] = this.cache.keys();
     if (this.cache.size >= CACHED_KEYS) this.cache.delete(oldest!);
     const identity = { realm: stored.realm, id: stored.id };
-    const until = performance.now() + CACHE_MS;
+    const until = performance.now() + KEY_CACHE_MS;
     this.cache.set(hash, { identity, until });
     if ((stored.last_used_at ?? 0) <= now - NOTE_USE_EVERY_MS)
       this.noteUse(stored.hash, now);

@@ -12,6 +12,7 @@ import {
 } from '../store/database.js';
 import type { RealmRow } from '../store/schema.js';
 import { CLOCK, type Clock } from '../settings/clock.js';
+import { KEY_CACHE_MS } from './api-keys.service.js';
 import {
   checkRealmChanges,
   type RealmChanges,
@@ -21,6 +22,8 @@ import {
 /** How long settings are used without looking again: a change takes effect on every instance within this time. */
 const CACHE_MS = 5_000;
 const CACHED_REALMS = 1_000;
+/** How long a request may take that has begun. */
+const REQUEST_MS = 1_000;
 /** Users that are deleted in one unit of work. */
 const USERS_AT_ONCE = 500;
 
@@ -130,17 +133,25 @@ export class RealmsService {
    * Deletes a realm with its users and keys, in steps; a call that is interrupted can be repeated.
    *
    * @param onProgress called with the number of users deleted so far
-   * @param last called in the unit of work that deletes the realm itself
+   * @param first called in the unit of work that begins it
+   * @param wait resolves after so many milliseconds
    */
   async delete(
     name: string,
     onProgress: (deleted: number) => void,
-    last: (unit: Unit) => Promise<void>,
+    first: (unit: Unit) => Promise<void>,
+    wait = (ms: number) => new Promise<void>((end) => setTimeout(end, ms)),
   ): Promise<void> {
-    // The keys first, so that no users are added.
-    await this.database.unit(({ db }) =>
-      db.deleteFrom('api_keys').where('realm', '=', name).execute(),
-    );
+    // The keys first, so that no users are added: instances accept a key for some seconds more.
+    const { numDeletedRows } = await this.database.unit(async (unit) => {
+      const keys = await unit.db
+        .deleteFrom('api_keys')
+        .where('realm', '=', name)
+        .executeTakeFirst();
+      await first(unit);
+      return keys;
+    });
+    if (numDeletedRows > 0n) await wait(KEY_CACHE_MS + REQUEST_MS);
     for (let total = 0; ;) {
       const deleted = await this.database.unit(({ db }) =>
         deleteSome(db, name),
@@ -148,10 +159,9 @@ export class RealmsService {
       if (deleted === 0) break;
       onProgress((total += deleted));
     }
-    await this.database.unit(async (unit) => {
-      await unit.db.deleteFrom('realms').where('name', '=', name).execute();
-      await last(unit);
-    });
+    await this.database.unit(({ db }) =>
+      db.deleteFrom('realms').where('name', '=', name).execute(),
+    );
   }
 
   private async read(realm: string): Promise<RealmSettings> {

@@ -20,6 +20,11 @@ export function checkUrl(
     throw new StartError(
       `${name} must be an http or https URL, but is ${shown(value)}`,
     );
+  // Others would end a directive of the Content-Security-Policy.
+  if (!/^([\w.-]+|\[[\da-f:.]+\])$/.test(url.hostname))
+    throw new StartError(
+      `${name} must have a host name or an IP address, but is ${shown(value)}`,
+    );
   if (url.hash || (!mayHaveQuery && url.search))
     throw new StartError(
       `${name} must have no ${mayHaveQuery ? '' : 'query or '}fragment, but is ${shown(value)}`,

@@ -12,7 +12,9 @@ export interface DataKey {
   /** Stored with everything the key encrypted or hashed. */
   id: string;
   /** Encrypts secrets, hashes codes and keys, or hashed recovery codes that were imported. */
-  purpose: 'encryption' | 'hashing' | 'recovery';
+  purpose: DataKeyRow['purpose'];
+  /** Whose recovery codes it hashed; other keys have none. */
+  realm?: string | undefined;
   key: Buffer;
   /** Milliseconds since 1970. */
   createdAt: number;
@@ -81,13 +83,13 @@ export class DataKeys {
   }
 
   /** Adds keys that hashed recovery codes of another database. */
-  async addRecoveryKeys(keys: readonly RecoveryKey[]): Promise<void> {
+  async addRecoveryKeys(
+    keys: readonly (RecoveryKey & { realm: string })[],
+  ): Promise<void> {
     if (keys.length === 0) return;
     const createdAt = this.now();
     const rows = await Promise.all(
-      keys.map(({ id, key }) =>
-        this.seal({ id, key, purpose: 'recovery', createdAt }),
-      ),
+      keys.map((key) => this.seal({ ...key, purpose: 'recovery', createdAt })),
     );
     await this.database.unit(({ db }) =>
       db
@@ -153,11 +155,15 @@ export class DataKeys {
   }
 
   private async seal(key: DataKey): Promise<DataKeyRow> {
-    const { id, purpose, createdAt } = key;
-    const { keyId, bytes } = await this.provider.wrap(key.key, contextOf(key));
+    const { id, purpose, realm = null, createdAt } = key;
+    const { keyId, bytes } = await this.provider.wrap(
+      key.key,
+      contextOf({ id, purpose, realm, created_at: createdAt }),
+    );
     return {
       id,
       purpose,
+      realm,
       wrapping_key: keyId,
       wrapped: bytes.toString('base64'),
       created_at: createdAt,
@@ -165,12 +171,18 @@ export class DataKeys {
   }
 
   private async open(row: DataKeyRow): Promise<DataKey> {
-    const { id, purpose, wrapping_key: keyId, created_at } = row;
+    const { id, purpose, realm, wrapping_key: keyId, created_at } = row;
     const bytes = Buffer.from(row.wrapped, 'base64');
     try {
       const provider = this.former.knows(keyId) ? this.former : this.provider;
       const key = await provider.unwrap({ keyId, bytes }, contextOf(row));
-      return { id, purpose, key, createdAt: created_at };
+      return {
+        id,
+        purpose,
+        realm: realm ?? undefined,
+        key,
+        createdAt: created_at,
+      };
     } catch (error) {
       throw new StartError(
         this.provider instanceof LocalKeyProvider
@@ -212,5 +224,13 @@ async function insert(db: Queries, rows: DataKeyRow[]): Promise<void> {
   await db.insertInto('data_keys').values(rows).execute();
 }
 
-const contextOf = ({ id, purpose }: Pick<DataKeyRow, 'id' | 'purpose'>) =>
-  `nestjs-gauthify data key ${purpose} ${id}`;
+/** The age counts too: the newest key encrypts. */
+const contextOf = ({
+  id,
+  purpose,
+  realm,
+  created_at,
+}: Pick<DataKeyRow, 'id' | 'purpose' | 'realm' | 'created_at'>) =>
+  ['nestjs-gauthify data key', purpose, id, created_at, realm ?? '']
+    .join(' ')
+    .trimEnd();

@@ -209,4 +209,12 @@ export const MIGRATIONS: Record<string, Migration> = {
           .execute();
     },
   },
+  '0014_realm_of_recovery_keys': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .alterTable('data_keys')
+        .addColumn('realm', 'varchar(64)')
+        .execute();
+    },
+  },
 };

@@ -17,15 +17,16 @@ export function recoveryKeysOf(
   keys: readonly DataKey[],
   realm: string,
 ): RecoveryKey[] {
-  const of = (wanted: DataKey['purpose']) =>
-    keys.filter(({ purpose }) => purpose === wanted);
-  return [
-    ...of('hashing').map((from) => {
+  const own = keys
+    .filter(({ purpose }) => purpose === 'hashing')
+    .map((from) => {
       const key = derived(from.key, `recovery\n${realm}`);
       return { id: idOfKey(key), key };
-    }),
-    ...of('recovery').map(({ id, key }) => ({ id, key })),
-  ];
+    });
+  const imported = keys
+    .filter((one) => one.purpose === 'recovery' && one.realm === realm)
+    .map(({ id, key }) => ({ id, key }));
+  return [...own, ...imported];
 }
 
 /** 64 bits of a hash, in hexadecimal. */

@@ -67,7 +67,11 @@ export function checkFactor(
     counter: timeOf(given.counter, 0),
     created_at: timeOf(given.created_at, defaults.created_at),
     last_used_at: timeOf(given.last_used_at, null),
-    expires_at: timeOf(given.expires_at, null),
+    // Only an app that was never used expires.
+    expires_at:
+      kind === 'otp' || state === 'active'
+        ? null
+        : timeOf(given.expires_at, null),
   };
   const isWrong = Object.values(factor).includes(undefined);
   return isWrong

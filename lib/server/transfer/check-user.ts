@@ -210,7 +210,7 @@ function withFirst(factors: OpenFactor[], created_at: number): OpenFactor[] {
     state: FactorRow['state'],
     parameters: Pick<FactorRow, 'algorithm' | 'digits' | 'period'>,
   ): OpenFactor[] =>
-    factors.some((one) => one.kind === kind)
+    factors.some((one) => one.kind === kind && one.expires_at === null)
       ? []
       : [
           {

@@ -19,21 +19,31 @@ export class ImportRecoveryKeys {
     }
   }
 
-  /** Stores those of these ids that were not stored yet. */
-  async store(ids: ReadonlySet<string>): Promise<void> {
-    const fresh = [...this.keys.values()].filter(
-      ({ id }) => ids.has(id) && !this.stored.has(id),
-    );
+  /** Stores those that were not stored yet. */
+  async store(needed: readonly NeededKey[]): Promise<void> {
+    const fresh = needed.flatMap(({ id, realm }) => {
+      const key = this.keys.get(id);
+      return key && !this.stored.has(id) ? [{ ...key, realm }] : [];
+    });
     await this.dataKeys.addRecoveryKeys(fresh);
     for (const { id } of fresh) this.stored.add(id);
   }
 }
 
+/** A key of recovery codes, and the realm of the users who have them. */
+export interface NeededKey {
+  id: string;
+  realm: string;
+}
+
 /** The id of its key stands before each keyed hash. */
-export function recoveryKeyIdsOf(users: readonly CheckedUser[]): Set<string> {
-  const ids = new Set<string>();
-  for (const { factors } of users)
-    for (const { secret } of factors)
-      if (typeof secret === 'string') ids.add(secret.split('.', 1)[0]!);
-  return ids;
+export function recoveryKeysOf(users: readonly CheckedUser[]): NeededKey[] {
+  const needed = new Map<string, NeededKey>();
+  for (const { user, factors } of users)
+    for (const { secret } of factors) {
+      if (typeof secret !== 'string') continue;
+      const id = secret.split('.', 1)[0]!;
+      needed.set(id, { id, realm: user.realm });
+    }
+  return [...needed.values()];
 }

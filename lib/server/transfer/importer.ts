@@ -15,12 +15,13 @@ import {
   renewTakenIds,
   seal,
 } from './import-batch.js';
-import { recoveryKeyIdsOf } from './import-recovery-keys.js';
+import { type NeededKey, recoveryKeysOf } from './import-recovery-keys.js';
 import { SeenUsers } from './seen-users.js';
 import { changesOf, type UpdatedUser, updateUser } from './update-user.js';
 
-/** Users in one transaction: a tenth of a second, so that a server on the same database goes on. */
-const BATCH_SIZE = 1000;
+/** Users and rows of factors in one transaction: a tenth of a second, so that a server on the same database goes on. */
+const USERS_AT_ONCE = 1_000;
+const FACTORS_AT_ONCE = 5_000;
 
 /** What to do with a user who exists already. */
 export type Existing = 'skip' | 'update' | 'fail';
@@ -34,9 +35,9 @@ export interface ImportOptions {
   dryRun?: boolean | undefined;
   /** Ids of the keys whose recovery codes work here; known once the header of an export is read. @default none */
   recoveryKeys?: (() => ReadonlySet<string>) | undefined;
-  /** Called with the ids of the keys of recovery codes, before a batch with such codes is stored. */
+  /** Called with the keys of recovery codes, before a batch with such codes is stored. */
   beforeRecoveryCodes?:
-    ((ids: ReadonlySet<string>) => Promise<void>) | undefined;
+    ((keys: readonly NeededKey[]) => Promise<void>) | undefined;
   /** At the end of each unit of work, for the audit log. */
   onStored?: ((unit: Unit, stored: StoredUsers) => Promise<void>) | undefined;
   /** A user that is not imported. */
@@ -118,6 +119,7 @@ class ImportRun {
     recoveryCodesLeftOut: 0,
   };
   private batch: Numbered[] = [];
+  private factorsInBatch = 0;
   private readonly seen = new SeenUsers();
 
   constructor(
@@ -135,13 +137,19 @@ class ImportRun {
     if (!this.seen.add(checked.user.realm, checked.user.unique_id))
       return this.refuse(line, 'is a user who came earlier in the file');
     this.batch.push({ line, checked });
-    if (this.batch.length >= BATCH_SIZE) await this.flush();
+    this.factorsInBatch += checked.factors.length;
+    if (
+      this.batch.length >= USERS_AT_ONCE ||
+      this.factorsInBatch >= FACTORS_AT_ONCE
+    )
+      await this.flush();
   }
 
   /** Stores the users that wait. */
   async flush(): Promise<void> {
     const { batch } = this;
     this.batch = [];
+    this.factorsInBatch = 0;
     if (batch.length === 0) return;
     const existing = await findExisting(
       this.database.read,
@@ -161,8 +169,8 @@ class ImportRun {
     const users = batch.map(({ checked }) => checked);
     if (this.options.dryRun) return batch.forEach((one) => this.created(one));
     await renewTakenIds(this.database.read, users);
-    const keys = recoveryKeyIdsOf(users);
-    if (keys.size > 0) await this.options.beforeRecoveryCodes?.(keys);
+    const keys = recoveryKeysOf(users);
+    if (keys.length > 0) await this.options.beforeRecoveryCodes?.(keys);
     const sealed = seal(users, this.secrets);
     const stored = await this.database.unit(async (unit) => {
       const ids = await insert(unit, sealed);

@@ -31,7 +31,11 @@ export async function readParams(
   const contentType = isMislabelled
     ? undefined
     : request.headers['content-type'];
-  return { ...query, ...parseBody(body, contentType, isUpdate) };
+  const given = parseBody(body, contentType, isUpdate);
+  // What was in the path of version 1.2, and is in the query now, says who is meant.
+  return request.gauthifyIsLegacy
+    ? { ...given, ...query }
+    : { ...query, ...given };
 }
 
 /** By events: an asynchronous iterator takes as long as all the rest of a request. */

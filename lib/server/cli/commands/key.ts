@@ -18,7 +18,7 @@ export function keyCommand(tools: CommandTools): Command {
   key
     .command('create <realm>')
     .description('make a key, and print it this once')
-    .option('--name <name>', 'what it is for')
+    .option('--name <name>', 'what it is for', keyName)
     .action((realm: string, { name }: { name?: string }) =>
       withKeys(tools, async ({ keys, changes }) => {
         const { checkName } = await import('../../realms/realms.service.js');
@@ -126,3 +126,12 @@ const noSuchKey = (realm: string, id: string) =>
   new StartError(
     `The realm ${realm} has no key with the id ${id}: see gauthify-server key list ${realm}`,
   );
+
+/** Shown in terminals. */
+function keyName(text: string): string {
+  if (!/^\P{C}{1,64}$/u.test(text))
+    throw new InvalidArgumentError(
+      'It must be 1 to 64 characters, without control characters.',
+    );
+  return text;
+}

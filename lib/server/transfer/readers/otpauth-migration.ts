@@ -31,6 +31,7 @@ function factorOf(fields: readonly Field[]): LabelledFactor {
   const secret = get(1);
   return {
     label: text(2),
+    issuer: text(3) || undefined,
     factor: {
       kind: number(6) === HOTP ? 'hotp' : 'totp',
       secret: Buffer.isBuffer(secret) ? toBase32(secret) : undefined,

@@ -31,9 +31,10 @@ export async function* readOtpauth(input: Input): AsyncGenerator<Entry, void> {
     }
     for (const { label, issuer, factor } of factors) {
       const account = accountOf(label, issuer);
+      const owner = `${issuer ?? issuerOf(label) ?? ''}\n${account}`;
       if (account === '')
         yield { line, problem: 'has no account in its label' };
-      else users.add(line, account, label, factor);
+      else users.add(line, account, owner, factor);
     }
   }
   yield* users.entries();
@@ -45,11 +46,15 @@ export async function* readOtpauth(input: Input): AsyncGenerator<Entry, void> {
  * otherwise a person who calls themselves `x:admin` would become `admin`.
  */
 export function accountOf(label: string, issuer?: string): string {
-  const at = label.indexOf(':');
+  const prefix = issuerOf(label);
   const isPrefixed =
-    at >= 0 && (issuer === undefined || label.slice(0, at) === issuer);
-  return isPrefixed ? label.slice(at + 1).replace(/^ +/, '') : label;
+    prefix !== undefined && (issuer === undefined || prefix === issuer);
+  return isPrefixed ? label.slice(prefix.length + 1).replace(/^ +/, '') : label;
 }
+
+/** What stands before the first colon of a label. */
+const issuerOf = (label: string): string | undefined =>
+  label.includes(':') ? label.slice(0, label.indexOf(':')) : undefined;
 
 function parseUri(text: string): LabelledFactor[] | undefined {
   const [, type, path, query] =
