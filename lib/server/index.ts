@@ -30,6 +30,7 @@ export { Outbox, type OutboxMessage } from './delivery/outbox.js';
 export {
   DeliveryUnknownError,
   type Message,
+  RecipientRefusedError,
   type Sender,
 } from './settings/sender.interface.js';
 export { optionsFromEnvironment } from './settings/environment.js';

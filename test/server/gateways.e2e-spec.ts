@@ -211,7 +211,11 @@ describe('Twilio', () => {
       expect(other.seen).toHaveLength(1);
       await other.close();
       expect(logged.mock.calls).toEqual([
-        ['A code by sms could not be delivered: Twilio: 20429 429'],
+        [
+          expect.stringMatching(
+            /^request_id [0-9a-f]{32}: A code by sms could not be delivered: Twilio: 20429 429$/,
+          ),
+        ],
       ]);
       const counted = await registry.metrics();
       for (const outcome of ['failed', 'sent'])
@@ -221,6 +225,17 @@ describe('Twilio', () => {
     } finally {
       logged.mockRestore();
     }
+  });
+
+  it('that says that the person answered STOP: no other gateway is asked', async () => {
+    const other = new HttpGateway();
+    const smsHttp = { url: `${await other.open()}/{code}` };
+    await start({ twilio: { ...TWILIO, baseUrl: url }, smsHttp });
+    Object.assign(gateway, { status: 400, body: '{"code":21610}' });
+    const user = await createUser(server!, JANE);
+    expect(await send('sms', user)).toEqual([500, 'delivery_failed']);
+    expect(other.seen).toEqual([]);
+    await other.close();
   });
 
   it('that accepts no connection: the next gateway is asked within the time of a client', async () => {

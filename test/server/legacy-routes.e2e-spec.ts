@@ -138,6 +138,19 @@ describe.each(ADAPTERS)('version 1.2 on %s', (name) => {
     expect(body.data.authenticated).toBe(false);
   });
 
+  it('takes who is meant from the path, whatever the body says', async () => {
+    const jane = await createUser(server);
+    const user = (path: string) =>
+      call(server, 'POST', path, {
+        unique_id: jane.unique_id,
+        display_name: 'Joe',
+      });
+    expect((await user('users/joe/')).body.data.unique_id).toBe('joe');
+    expect((await user('users//')).status).toBe(409);
+    const now = (await get(`users/${jane.unique_id}/`)).body.data;
+    expect([now.key, now.display_name]).toEqual([jane.key, jane.display_name]);
+  });
+
   it('does not use up a code by HEAD', async () => {
     const user = await createUser(server);
     const path = `users/${user.unique_id}/check/${server.totp(user.key)}/`;

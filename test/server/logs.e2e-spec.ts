@@ -80,7 +80,10 @@ it('logs that an e-mail could not be delivered, without its address', async () =
   await post(`${url}users/`, JANE);
   const answer = await post(`${url}email/`, { unique_id: 'jane' });
   expect(answer.error_code).toBe('delivery_failed');
-  await untilPrinted(/ERROR .*A code by email could not be delivered/);
+  const [line] = await untilPrinted(
+    /^.*ERROR .*A code by email could not be delivered.*$/m,
+  );
+  expect(line).toContain(answer.request_id);
   expect(printed).not.toContain('jane');
   // Nest's own account of its start, and colours where nobody sees them.
   expect(printed).not.toMatch(/Mapped|RoutesResolver|Nest application|\u001b/);

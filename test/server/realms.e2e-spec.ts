@@ -129,7 +129,12 @@ function suite(
     it.each([
       [{ issuer: 'a:b' }, /^Setting issuer must be 1 to 64 characters/],
       [{ returnUrl: 'ftp://x' }, /^Setting returnUrl must be an http/],
+      [
+        { returnUrl: 'https://a;sandbox/' },
+        /^Setting returnUrl must have a host/,
+      ],
       [{ frameAncestors: 'x' }, /^Setting frameAncestors must be a list/],
+      [{ frameAncestors: ['https://a,default-src'] }, /must have a host name/],
       [{ countries: ['Germany'] }, /^Setting countries must be two capital/],
       [{ meta: [1] }, /^Setting meta must be an object/],
       [{ texts: { de: { smsText: 'Hallo' } } }, /must contain \{code\}/],

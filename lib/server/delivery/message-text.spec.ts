@@ -55,6 +55,17 @@ describe('the text of a message', () => {
     },
   );
 
+  it('has the digits of the code, whatever a language tag asks for', () => {
+    const locale = 'de-u-nu-arab';
+    const texts = { [locale]: { smsText: '{code}, {minutes}' } };
+    const { text } = messageText(
+      'sms',
+      { ...realm, texts },
+      inLanguage(locale),
+    );
+    expect(text).toBe('012345, 5 Minuten');
+  });
+
   it('ignores a language tag that is none', () => {
     const { locale } = messageText(
       'sms',

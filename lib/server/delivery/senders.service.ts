@@ -10,6 +10,7 @@ import { Observer } from '../observability/observer.js';
 import {
   DeliveryUnknownError,
   type Message,
+  RecipientRefusedError,
   SENDERS,
   type Sender,
 } from '../settings/sender.interface.js';
@@ -40,9 +41,10 @@ export class SendersService implements OnApplicationShutdown {
    * Hands a message over: to the next sender where the one before certainly did not
    * send.
    *
+   * @param requestId for the log
    * @throws ServerError if that failed: {@link DELIVERY_UNKNOWN} if it may have been delivered all the same
    */
-  async send(message: Message): Promise<void> {
+  async send(message: Message, requestId: string | null): Promise<void> {
     const { channel } = message;
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const endsAt = performance.now() + TIMEOUT_MS + GRACE_MS;
@@ -55,14 +57,15 @@ export class SendersService implements OnApplicationShutdown {
         );
       } catch (error) {
         const isUnknown = error instanceof DeliveryUnknownError;
+        const isFinal = isUnknown || error instanceof RecipientRefusedError;
         const outcome = isUnknown
           ? 'may or may not have been delivered'
           : 'could not be delivered';
         this.logger.error(
-          `A code by ${channel} ${outcome}: ${name}: ${codesOf(error)}`,
+          `request_id ${requestId}: A code by ${channel} ${outcome}: ${name}: ${codesOf(error)}`,
         );
         // After an unknown outcome, another message would be a second code for the same moment.
-        if (isUnknown || signal.aborted || senders.length === 0)
+        if (isFinal || signal.aborted || senders.length === 0)
           throw new ServerError(`The ${channel} ${outcome}`, {
             errorCode: isUnknown ? DELIVERY_UNKNOWN : 'delivery_failed',
             cause: error,
@@ -107,8 +110,12 @@ async function sendInTime(
 
 /** What may be logged of an error: its message may hold the address. */
 function codesOf(error: unknown): string {
-  const cause =
-    error instanceof DeliveryUnknownError && error.cause ? error.cause : error;
-  const { code, responseCode } = (cause ?? {}) as Record<string, unknown>;
+  const isWrapped =
+    error instanceof DeliveryUnknownError ||
+    error instanceof RecipientRefusedError;
+  const cause = isWrapped && error.cause ? error.cause : error;
+  const { name, code, responseCode } = (cause ?? {}) as Record<string, unknown>;
+  // Its code is a number that says nothing.
+  if (name === 'TimeoutError') return 'no answer in time';
   return [code, responseCode].filter(Boolean).join(' ') || 'unknown error';
 }

@@ -3,10 +3,18 @@ import type { TwilioOptions } from '../settings/delivery-options.js';
 import {
   DeliveryUnknownError,
   type Message,
+  RecipientRefusedError,
   type Sender,
 } from '../settings/sender.interface.js';
 import { StartError } from '../settings/start-error.js';
 import { Gateway } from './gateway.js';
+
+/**
+ * Codes of errors after which the message must not go out by another sender: the
+ * recipient answered STOP, or the account may not send to the country
+ * [twilio.com/docs/api/errors: 21610, 21408; calls: 21215].
+ */
+const REFUSED: readonly unknown[] = [21610, 21408, 21215];
 
 /** What Twilio's library asks of an HTTP client. */
 interface TwilioRequest {
@@ -58,10 +66,12 @@ export class TwilioSender implements Sender {
       // The library wants JSON in the answer; the status says all that counts.
       if (isTaken) return;
       if (error instanceof DeliveryUnknownError) throw error;
-      const { status } = error as { status?: number };
-      throw status === undefined
-        ? error
-        : Object.assign(error as Error, { responseCode: status });
+      const { status, code } = error as { status?: number; code?: number };
+      if (status === undefined) throw error;
+      Object.assign(error as Error, { responseCode: status });
+      throw REFUSED.includes(code)
+        ? new RecipientRefusedError('Refused', { cause: error })
+        : error;
     }
   }
 

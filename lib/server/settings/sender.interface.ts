@@ -25,7 +25,8 @@ export interface Sender {
    * not: the next sender of the channel is asked; without one, the call fails with
    * 500, and the message does not count against the send limits, except for the
    * spacing. If that is unknown, as after a time-out, reject with
-   * {@link DeliveryUnknownError}. Error messages are not logged: they may hold the
+   * {@link DeliveryUnknownError}; to ask no other sender, with
+   * {@link RecipientRefusedError}. Error messages are not logged: they may hold the
    * address. Their `code` and `responseCode` are.
    *
    * @param signal aborts 4 s after the message was accepted; half a second later, a message without an outcome counts as unknown
@@ -42,6 +43,14 @@ export interface Sender {
  */
 export class DeliveryUnknownError extends Error {
   override readonly name = 'DeliveryUnknownError';
+}
+
+/**
+ * The recipient wants no messages, or must get none: no other sender of the channel is
+ * asked. Nothing was sent.
+ */
+export class RecipientRefusedError extends Error {
+  override readonly name = 'RecipientRefusedError';
 }
 
 /** Injection token of the senders of each channel, in their order. */

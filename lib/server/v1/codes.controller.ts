@@ -180,7 +180,8 @@ export class CodesController {
         user: user.id,
         details: { channel },
       }),
-      handOver: ({ prepared }) => this.senders.send(prepared.message),
+      handOver: ({ prepared }) =>
+        this.senders.send(prepared.message, call.origin.requestId),
       undo: (unit, { prepared }) => delivery.undo(unit, prepared),
       isUnknown: (error) =>
         error instanceof ServerError && error.errorCode === DELIVERY_UNKNOWN,

@@ -136,7 +136,7 @@ describe('otpauth://', () => {
   });
 
   it('makes one user of one person alone', async () => {
-    const [a, b, c] = [newId(), newId(), newId()];
+    const [a, b, c, d, e] = [newId(), newId(), newId(), newId(), newId()];
     const secret = () => newSecret();
     const text = [
       // Someone who calls themselves like this is somebody else.
@@ -149,14 +149,21 @@ describe('otpauth://', () => {
       // Two issuers, two people.
       `otpauth://totp/Shop:${c}?secret=${secret()}&issuer=Shop`,
       `otpauth://totp/Bank:${c}?secret=${secret()}&issuer=Bank`,
+      `otpauth://totp/${d}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/${d}?secret=${secret()}&issuer=Forum`,
+      // One person, however it is written.
+      `otpauth://totp/Shop:${e}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/Shop:${e}?secret=${secret()}`,
+      `otpauth://totp/${e}?secret=${secret()}&issuer=Shop`,
     ].join('\n');
     const report = await load('otpauth', text);
     const several = expect.stringContaining('one of several owners');
     expect(report.problems).toEqual([
       { line: 4, reason: several },
       { line: 6, reason: several },
+      { line: 8, reason: several },
     ]);
-    expect(report.created).toBe(3);
+    expect(report.created).toBe(4);
     const factors = await call(server, 'GET', `users/${a}/factors/`);
     expect(
       factors.body.data.filter(({ kind }: any) => kind === 'totp'),
@@ -190,13 +197,15 @@ describe('otpauth://', () => {
         field(5, 2),
         field(6, 2),
       ),
+      // Someone who calls themselves like this is not `a`.
+      account(field(1, two), field(2, `evil:${a}`), field(3, 'Shop')),
       account(field(1, one), field(2, c), field(6, 1), field(7, 5)),
       field(2, 1),
       field(3, 1),
     ]);
     const uri = `otpauth-migration://offline?data=${encodeURIComponent(payload.toString('base64'))}`;
     const report = await load('otpauth', `${uri}\notpauth-migration://x\n`);
-    expect(report).toMatchObject({ created: 2, refused: 2 });
+    expect(report).toMatchObject({ created: 3, refused: 2 });
     const secretOf = (bytes: Buffer) =>
       new Secret({ buffer: new Uint8Array(bytes).buffer });
     expect(await codeWorks(a, secretOf(one))).toBe(true);

@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { SeenUsers } from '../../../lib/server/transfer/seen-users.js';
-import { call } from '../../helpers/api.js';
+import { call, check } from '../../helpers/api.js';
 import {
   type Imported,
   importInto,
@@ -190,6 +190,31 @@ it('says that an export was cut off, and keeps what came before', async () => {
   await expect(importInto(server, wrong)).rejects.toThrow('cut off');
   const newer = jsonLines([{ ...header, version: 2 }, user('cut 4')]);
   await expect(importInto(server, newer)).rejects.toThrow('version 2');
+});
+
+it('imports no time that is none, and no user whose only app or passes end', async () => {
+  const never = { unique_id: 'never', created_at: 8.64e15 + 1 };
+  const expired = {
+    unique_id: 'expired',
+    factors: [
+      { secret, state: 'pending', expires_at: 1 },
+      { kind: 'otp', secret, expires_at: 1 },
+    ],
+  };
+  const { problems, created } = await importInto(
+    server,
+    jsonLines([never, expired, { unique_id: 'last', created_at: 8.64e15 }]),
+  );
+  expect(problems).toEqual([
+    { line: 1, reason: 'created_at must be a whole number' },
+  ]);
+  expect(created).toBe(2);
+  expect((await call(server, 'GET', 'users/last/')).status).toBe(200);
+  const { body } = await call(server, 'GET', 'users/expired/');
+  expect(body.data).toMatchObject({ unique_id: 'expired' });
+  expect(
+    await check(server, 'expired', server.totp(body.data.key)),
+  ).toMatchObject({ authenticated: true });
 });
 
 it('does not show the secret of an imported app on a page', async () => {
