@@ -10,6 +10,7 @@ import { UsersController } from './v1/users.controller.js';
 import { AuditLog } from './audit/audit-log.js';
 import { AuditTrail } from './audit/audit-trail.js';
 import { CLOCK } from './settings/clock.js';
+import { DATABASE_USE, type DatabaseUse } from './settings/database-use.js';
 import { AttemptLimiter } from './factors/attempt-limiter.js';
 import { CheckDecision } from './factors/check-decision.js';
 import { CodeMatcher } from './factors/code-matcher.js';
@@ -98,9 +99,11 @@ import { UsersService } from './users/users.service.js';
     },
     {
       provide: DATABASE,
-      inject: [SERVER_SETTINGS],
-      useFactory: ({ database }: ServerSettings) => openDatabase(database),
+      inject: [SERVER_SETTINGS, DATABASE_USE],
+      useFactory: ({ database }: ServerSettings, use: DatabaseUse) =>
+        openDatabase(database, use),
     },
+    { provide: DATABASE_USE, useValue: 'serve' satisfies DatabaseUse },
     {
       provide: DataKeys,
       inject: [GAUTHIFY_SERVER_OPTIONS, SERVER_SETTINGS, DATABASE],
@@ -108,7 +111,7 @@ import { UsersService } from './users/users.service.js';
     },
     {
       provide: Keyring,
-      inject: [SERVER_SETTINGS, DATABASE, DataKeys],
+      inject: [SERVER_SETTINGS, DATABASE, DataKeys, DATABASE_USE],
       useFactory: createKeyring,
     },
     KeyRotation,

@@ -19,6 +19,9 @@ process.on('message', ({ args, cwd, env, input }) => {
       rest.at(-1)?.();
       return true;
     };
+  // Those of the commands before.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error');
   Object.defineProperty(process, 'stdin', {
     value: Readable.from([Buffer.from(input)]),
     configurable: true,

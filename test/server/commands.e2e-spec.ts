@@ -1,12 +1,21 @@
 /** The commands of the built program, as an operator runs them. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import BetterSqlite3 from 'better-sqlite3';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { call, check, createUser, wrongCode } from '../helpers/api.js';
-import { Commands } from '../helpers/commands.js';
+import { Commands, PROGRAM } from '../helpers/commands.js';
 
 let folder: string;
 /** A server on the same database, while the commands run. */
@@ -67,21 +76,26 @@ it('a realm and its keys: made, used by a running server, rotated, revoked, dele
   ]);
   const unsure = await run('realm delete shop');
   expect(unsure.code).toBe(2);
-  expect(await json('realm delete shop --yes')).toEqual({ deleted: 'shop' });
-  expect(await json('realm list')).toEqual([]);
+  expect(await json('realm delete shop --yes')).toEqual({
+    deleted: 'shop',
+    users: 0,
+    keys: 1,
+  });
+  const names = (await json('realm list')).map(({ name }: any) => name);
+  expect(names).not.toContain('shop');
 });
 
 it('settings of a realm, from options and files', async () => {
   writeFileSync(join(folder, 'texts.json'), '{"de":{"smsText":"Code {code}"}}');
   const { settings } = await json(
-    'realm set test --issuer Shop --country DE AT --texts texts.json',
+    'realm set test --issuer Shop --country DE,AT --texts texts.json',
   );
   expect(settings).toEqual({
     issuer: 'Shop',
     countries: ['DE', 'AT'],
     texts: { de: { smsText: 'Code {code}' } },
   });
-  const cleared = await json('realm set test --clear texts countries');
+  const cleared = await json('realm set test --clear texts,country');
   expect(cleared.settings).toEqual({ issuer: 'Shop' });
   writeFileSync(join(folder, 'texts.json'), '{"de":{"smsText":"Code"}}');
   const wrong = await run('realm set test --texts texts.json');
@@ -118,7 +132,7 @@ it('a user: shown without secrets, unlocked, reset, deleted', async () => {
   const elsewhere = await run(`user delete other ${user.unique_id} --yes`);
   expect([elsewhere.code, elsewhere.errors]).toEqual([
     1,
-    'gauthify-server: No such user\n',
+    `gauthify-server: The realm other has no user ${user.unique_id}\n`,
   ]);
   await json(`user delete test ${user.unique_id} --yes`);
   expect((await call(server, 'GET', path)).status).toBe(404);
@@ -132,11 +146,124 @@ it('quick-test finds that everything works, or that a key is wrong', async () =>
   expect(bad.code).toBe(1);
   const none = await run(url);
   expect(none.errors).toContain('Set GAUTHIFY_API_KEY');
+  const { port } = new URL(server.accessPoint);
+  const kept = await run('quick-test --email jane@example.com', {
+    GAUTHIFY_API_KEY: server.apiKey,
+    PORT: port,
+  });
+  expect([kept.output, kept.code]).toEqual([
+    'Everything works but delivery\n',
+    1,
+  ]);
+  expect(kept.errors).toContain('NOT DELIVERED: the server has no sender for');
+  const elsewhere = await run('quick-test --url http://127.0.0.1:1/v1/', {
+    GAUTHIFY_API_KEY: server.apiKey,
+  });
+  expect(elsewhere.errors).toContain(
+    'http://127.0.0.1:1/v1/ refused the connection',
+  );
+  expect(elsewhere.output).toContain('failed at http://127.0.0.1:1/v1/');
+  const mistaken = await run('quick-test --url 127.0.0.1:4000');
+  expect([mistaken.code, mistaken.errors]).toEqual([
+    2,
+    expect.stringContaining('a URL that ends in /v1/'),
+  ]);
+});
+
+it('a command only looks, where it says so', async () => {
+  const DATABASE_URL = `sqlite:${join(folder, 'other.sqlite')}`;
+  const none = await run('check-config', { DATABASE_URL });
+  expect(none.output).toContain('other.sqlite, which the next start creates');
+  for (const command of [
+    'key list',
+    'realm list',
+    'user show a b',
+    'audit verify',
+    'export - --all --plain',
+    'rotate-keys',
+  ])
+    expect(await run(command, { DATABASE_URL })).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(/There is no database \/.*other\.sqlite/),
+    });
+  expect(existsSync(join(folder, 'other.sqlite'))).toBe(false);
+  const made = await run('key create shop', { DATABASE_URL });
+  expect(made).toMatchObject({ code: 0, errors: 'The realm shop is new\n' });
+  // A key that somebody only tries.
+  const file = join(folder, 'other.sqlite.key');
+  const tried = {
+    DATABASE_URL,
+    GAUTHIFY_ENCRYPTION_KEYS: `tried:${randomBytes(32).toString('base64')},${readFileSync(file, 'utf8').trim()}`,
+  };
+  const check = await run('check-config', tried);
+  expect(check.errors).toContain(
+    'The next start encrypts the data keys with the key "tried"',
+  );
+  for (const command of ['key list', 'rotate-keys --status', 'realm list'])
+    expect(await run(command, tried)).toMatchObject({ code: 0 });
+  expect(await run('key list', { DATABASE_URL })).toMatchObject({ code: 0 });
+  // Of an older version.
+  const older = new BetterSqlite3(join(folder, 'other.sqlite'));
+  older.exec("delete from kysely_migration where name >= '0014'");
+  older.close();
+  const look = await run('key list', { DATABASE_URL });
+  expect(look.errors).toContain('The database is of an older version');
+  const upgrade = await run('check-config', { DATABASE_URL });
+  expect(upgrade.output).toContain('which the next start upgrades');
+});
+
+it.each([
+  ['realm delete nope --yes', 'There is no realm "nope"', 1],
+  ['realm show nope', 'There is no realm "nope"', 1],
+  ['key list nope', 'There is no realm "nope"', 1],
+  ['export - --plain --realm nope', 'There is no realm "nope"', 1],
+  ['audit export nope', 'no rows of a realm nope', 1],
+  ['audit prune nope --yes --before 2020-01-01', 'no rows of a realm nope', 1],
+  ['audit prune test --before 2020-01-01', "required option '--yes'", 2],
+  [
+    'audit prune test --yes --before 9999-01-01',
+    'must not be in the future',
+    2,
+  ],
+  ['realm set test', 'give at least one setting', 2],
+  ['realm set test --clear all', 'There is no setting all', 2],
+  ['import users.csv', 'give --format csv', 2],
+  ['import . --format csv --realm test', '. cannot be read: EISDIR', 1],
+  ['servr', 'there is no command servr; did you mean serve?', 2],
+  ['key rotate', 'See gauthify-server key rotate --help', 2],
+])('%s: %s', async (args, sentence, expected) => {
+  const { code, errors, output } = await run(args);
+  expect({ code, output }).toEqual({ code: expected, output: '' });
+  expect(errors).toContain(sentence);
+});
+
+it('ends quietly when nobody reads its output any more', async () => {
+  await createUser(server);
+  const child = spawn(
+    'bash',
+    [
+      '-c',
+      `"$0" "$1" audit export test | true; echo "\${PIPESTATUS[0]}"`,
+      process.execPath,
+      PROGRAM,
+    ],
+    { cwd: folder },
+  );
+  const [output, errors] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  expect([output, errors]).toEqual(['141\n', '']);
 });
 
 it('check-config says what would be used, and what does not work', async () => {
   const good = await run('check-config');
-  expect([good.errors, good.code]).toEqual(['', 0]);
+  expect([good.errors, good.code]).toEqual([
+    expect.stringMatching(
+      /^gauthify-server: Messages of .* not delivered: .*\n$/,
+    ),
+    0,
+  ]);
   expect(good.output).toMatch(/Database gauthify\.sqlite/);
   const bad = await run('check-config', {
     SMTP_URL: 'smtp://127.0.0.1:1',

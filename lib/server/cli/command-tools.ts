@@ -1,4 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
+import type { DatabaseUse } from '../settings/database-use.js';
 import type { Environment } from '../settings/environment-values.js';
 import type { Origin } from '../audit/audit-event.js';
 
@@ -19,9 +20,14 @@ export interface CommandTools {
   note(line: string): void;
   /** The same, with the name of the program before it. */
   warn(line: string): void;
-  /** Gives the work the server of this environment, without HTTP, and closes it after. */
+  /**
+   * Gives the work the server of this environment, without HTTP, and closes it after.
+   *
+   * @param use what it may do to the database. @default 'use'
+   */
   withServer<Result>(
     work: (server: INestApplicationContext) => Promise<Result>,
+    use?: DatabaseUse,
   ): Promise<Result>;
 }
 

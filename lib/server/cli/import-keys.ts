@@ -1,7 +1,8 @@
 import type { Environment } from '../settings/environment-values.js';
+import { StartError } from '../settings/start-error.js';
 import type { DecryptWith } from '../transfer/encryption.js';
 import type { EncryptedFormat } from '../transfer/readers/formats.js';
-import { readSecret } from './read-secret.js';
+import { readFrom, readSecret } from './read-secret.js';
 
 /** Options that name what opens a file. */
 export interface ImportKeys {
@@ -10,18 +11,19 @@ export interface ImportKeys {
   secretFile?: string;
 }
 
-/** What decrypts a file. @throws StartError if it is missing */
+/**
+ * What decrypts a file.
+ *
+ * @param isForPassphrase whether a passphrase opens it, and not a private key
+ * @throws StartError if it is missing
+ */
 export async function keysOf(
   { passphraseFile, identityFile }: ImportKeys,
   env: Environment,
+  isForPassphrase: boolean,
 ): Promise<DecryptWith> {
   if (identityFile !== undefined) {
-    const text = await readSecret({
-      name: 'The identity',
-      file: identityFile,
-      option: '--identity-file',
-      variable: '',
-    });
+    const text = await readFrom(identityFile);
     // As age-keygen writes it: comments, and a key a line.
     return {
       identities: text
@@ -30,6 +32,10 @@ export async function keysOf(
         .filter((line) => line !== '' && !line.startsWith('#')),
     };
   }
+  if (!isForPassphrase)
+    throw new StartError(
+      'The file is encrypted to a public key: give --identity-file <file> with the private key',
+    );
   return {
     passphrase: await readSecret({
       name: 'The passphrase',

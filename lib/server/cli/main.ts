@@ -21,6 +21,12 @@ function ownVersion(): string {
     .version;
 }
 
+// Whoever reads the output has gone, as `head` does.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', ({ code }: NodeJS.ErrnoException) =>
+    process.exit(code === 'EPIPE' ? 141 : 1),
+  );
+
 main().catch((error: unknown) => {
   process.stderr.write(`gauthify-server: ${sentenceOf(error)}\n`);
   process.exit(1);

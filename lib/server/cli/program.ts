@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import type { INestApplicationContext } from '@nestjs/common';
+import { nearest } from '../../contract/known-options.js';
+import { DATABASE_USE, type DatabaseUse } from '../settings/database-use.js';
 import { optionsFromEnvironment } from '../settings/environment.js';
 import type { Environment } from '../settings/environment-values.js';
 import type { CommandTools } from './command-tools.js';
@@ -38,7 +40,6 @@ export async function run(
     .option('--json', 'print results as JSON')
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
-    .showHelpAfterError('See gauthify-server --help')
     .configureOutput({
       outputError: (text, write) =>
         write(text.replace(/^error: /, 'gauthify-server: ')),
@@ -64,7 +65,9 @@ export async function run(
   ])
     program.addCommand(command(tools));
   for (const command of withSubcommands(program))
-    command.copyInheritedSettings(program);
+    command
+      .copyInheritedSettings(program)
+      .showHelpAfterError(`See ${nameOf(command)} --help`);
   try {
     refuseUnknown(program, args);
     await program.parseAsync(args, { from: 'user' });
@@ -101,13 +104,14 @@ function toolsOf(program: Command, env: Environment): CommandTools {
     },
     note: (line) => write(process.stderr, line),
     warn: (line) => write(process.stderr, `gauthify-server: ${line}`),
-    withServer: (work) => withServer(env, work),
+    withServer: (work, use) => withServer(env, work, use),
   };
 }
 
 async function withServer<Result>(
   env: Environment,
   work: (server: INestApplicationContext) => Promise<Result>,
+  use: DatabaseUse = 'use',
 ): Promise<Result> {
   await import('reflect-metadata');
   const { NestFactory } = await import('@nestjs/core');
@@ -123,8 +127,15 @@ async function withServer<Result>(
     metrics: _m,
     ...options
   } = given;
+  const module = GAuthifyServerModule.forRoot({ ...options, standalone: true });
   const server = await NestFactory.create(
-    GAuthifyServerModule.forRoot({ ...options, standalone: true }),
+    {
+      ...module,
+      providers: [
+        ...module.providers!,
+        { provide: DATABASE_USE, useValue: use },
+      ],
+    },
     await createFastifyAdapter(),
     { abortOnError: false, logger: false },
   );
@@ -141,8 +152,18 @@ function refuseUnknown(program: Command, [first]: readonly string[]): void {
   const names = program.commands.map((command) => command.name());
   const isKnown =
     !first || first.startsWith('-') || [...names, 'help'].includes(first);
-  if (!isKnown) program.error(`error: there is no command ${first}`);
+  if (isKnown) return;
+  const meant = nearest(first, names);
+  program.error(
+    `error: there is no command ${first}${meant ? `; did you mean ${meant}?` : ''}`,
+  );
 }
+
+/** With the names of the commands that it is below of. */
+const nameOf = (command: Command): string =>
+  command.parent
+    ? `${nameOf(command.parent)} ${command.name()}`
+    : command.name();
 
 function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];

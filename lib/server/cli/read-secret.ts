@@ -28,7 +28,8 @@ export async function readSecret(source: SecretSource): Promise<string> {
   return secret;
 }
 
-async function readFrom(file: string): Promise<string> {
+/** The text of a file, `-` for stdin. @throws StartError */
+export async function readFrom(file: string): Promise<string> {
   if (file === '-') return await text(process.stdin);
   try {
     return await readFile(file, 'utf8');
@@ -59,6 +60,11 @@ async function prompt(question: string): Promise<string> {
   });
   try {
     return await terminal.question('');
+  } catch (error) {
+    // Ctrl-C, which readline takes from the terminal.
+    if ((error as Error).name === 'AbortError')
+      process.kill(process.pid, 'SIGINT');
+    throw error;
   } finally {
     terminal.close();
     process.stderr.write('\n');

@@ -1,11 +1,13 @@
 import 'reflect-metadata';
+import { existsSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { describeSenders } from '../delivery/create-senders.js';
+import { describeSenders, undelivered } from '../delivery/create-senders.js';
 import { GAuthifyServerModule } from '../gauthify-server.module.js';
 import { MetricsListener } from '../observability/metrics-listener.js';
 import { ApiKeysService } from '../realms/api-keys.service.js';
+import { isPostgres, sqliteFile } from '../settings/database-url.js';
 import type { Environment } from '../settings/environment-values.js';
 import {
   optionsFromEnvironment,
@@ -32,6 +34,7 @@ export async function serve(env: Environment): Promise<void> {
     await loadKeyProvider(env),
   );
   const { logger, onRequest, print } = await createLogs(log);
+  const isNew = isNewFile(options.database!);
   const app = await NestFactory.create<NestFastifyApplication>(
     GAuthifyServerModule.forRoot({ ...options, onRequest, standalone: true }),
     await createFastifyAdapter(),
@@ -50,15 +53,22 @@ export async function serve(env: Environment): Promise<void> {
       : await app.get(ApiKeysService).createFirst();
   print(`GAuthify server: access point ${await app.getUrl()}/v1/`);
   print(
-    `Database ${app.get<Database>(DATABASE).description}; ${shownSenders(options)}`,
+    `Database ${app.get<Database>(DATABASE).description}${isNew ? ', new' : ''}; ${shownSenders(options)}`,
   );
-  warnOfOutbox(options);
+  const lost = undelivered(options);
+  if (lost) new Logger('GAuthifyServer').warn(lost);
   const { url: metrics } = app.get(MetricsListener);
   if (metrics !== undefined) print(`Metrics at ${metrics}`);
   sayWhereKeysAre(options, print);
   if (firstKey !== undefined)
     print(`API key of realm "default", shown only this once: ${firstKey}`);
   else await sayWhichKeysExist(app, options, print);
+}
+
+/** A start somewhere else than usual begins with an empty database, and nobody would know. */
+function isNewFile(url: string): boolean {
+  const file = isPostgres(url) ? undefined : sqliteFile(url);
+  return file !== undefined && file !== ':memory:' && !existsSync(file);
 }
 
 /** "e-mail by SMTP, SMS and voice by outbox (GET /v1/outbox/)" */
@@ -70,19 +80,6 @@ export function shownSenders(options: GAuthifyServerOptions): string {
       : `SMS by ${sms}, voice by ${voice}`;
   const hasOutbox = [email, sms, voice].includes('outbox');
   return `e-mail by ${email}, ${numbers}${hasOutbox ? ' (GET /v1/outbox/)' : ''}`;
-}
-
-function warnOfOutbox(options: GAuthifyServerOptions): void {
-  const { email, sms, voice } = describeSenders(options);
-  const lost = [
-    email === 'outbox' && 'e-mail (set SMTP_URL and MAIL_FROM)',
-    sms === 'outbox' && 'SMS (set TWILIO_ACCOUNT_SID or SMS_HTTP_URL)',
-    voice === 'outbox' && 'voice (set TWILIO_ACCOUNT_SID or VOICE_HTTP_URL)',
-  ].filter((one) => one !== false);
-  if (lost.length > 0)
-    new Logger('GAuthifyServer').warn(
-      `Messages of these channels are kept in the outbox and not delivered: ${lost.join(', ')}`,
-    );
 }
 
 function sayWhereKeysAre(

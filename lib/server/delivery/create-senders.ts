@@ -58,6 +58,21 @@ export function describeSenders(
   return Object.fromEntries(entries) as Record<Channel, string>;
 }
 
+/** Says which channels only keep their messages; `undefined` if none does. */
+export function undelivered(
+  options: GAuthifyServerOptions,
+): string | undefined {
+  const { email, sms, voice } = describeSenders(options);
+  const lost = [
+    email === 'outbox' && 'e-mail (set SMTP_URL and MAIL_FROM)',
+    sms === 'outbox' && 'SMS (set TWILIO_ACCOUNT_SID or SMS_HTTP_URL)',
+    voice === 'outbox' && 'voice (set TWILIO_ACCOUNT_SID or VOICE_HTTP_URL)',
+  ].filter((one) => one !== false);
+  return lost.length === 0
+    ? undefined
+    : `Messages of these channels are kept in the outbox and not delivered: ${lost.join(', ')}`;
+}
+
 function plansOf(options: GAuthifyServerOptions, channel: Channel): Plan[] {
   const { senders, smtp, twilio, smsHttp, voiceHttp } = options;
   const own = senders?.[channel];

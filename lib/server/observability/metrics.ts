@@ -159,7 +159,8 @@ export class Metrics {
   }
 }
 
-async function loadPrometheus(): Promise<typeof Prometheus> {
+/** @throws StartError if the package is missing */
+export async function loadPrometheus(): Promise<typeof Prometheus> {
   try {
     return await import('prom-client');
   } catch (error) {

@@ -3,6 +3,7 @@ import {
   SERVER_SETTINGS,
   type ServerSettings,
 } from '../settings/server.options.js';
+import { shown } from '../settings/option-type.js';
 import { StartError } from '../settings/start-error.js';
 import {
   DATABASE,
@@ -30,7 +31,8 @@ const USERS_AT_ONCE = 500;
 /** A realm, as commands show it. */
 export interface Realm {
   name: string;
-  createdAt: number;
+  /** `null` if it has no row: it exists by its keys or users. */
+  createdAt: number | null;
   /** What it sets for itself. */
   settings: RealmChanges;
 }
@@ -57,41 +59,49 @@ export class RealmsService {
       : this.read(realm);
   }
 
-  /** All that have a row, by name. */
+  /** All that have a row, an API key or a user, by name. */
   async list(): Promise<Realm[]> {
-    const rows = await this.database.read
-      .selectFrom('realms')
-      .selectAll()
-      .orderBy('name')
-      .execute();
-    return rows.map(toRealm);
-  }
-
-  /** `undefined` if it has no row. */
-  async find(name: string, db: Queries = this.database.read) {
-    const row = await db
-      .selectFrom('realms')
-      .selectAll()
-      .where('name', '=', name)
-      .executeTakeFirst();
-    return row && toRealm(row);
-  }
-
-  /** Whether a realm has a row, an API key or a user. */
-  async exists(name: string): Promise<boolean> {
-    if (await this.find(name)) return true;
-    if (this.settings.apiKeys.some(({ realm }) => realm === name)) return true;
-    const { read } = this.database;
-    for (const table of ['api_keys', 'users'] as const) {
-      const row = await read
-        .selectFrom(table)
+    const { rows, names } = await this.database.snapshot(async (db) => {
+      const realms = await db.selectFrom('realms').selectAll().execute();
+      const others = await db
+        .selectFrom('api_keys')
         .select('realm')
-        .where('realm', '=', name)
-        .limit(1)
-        .executeTakeFirst();
-      if (row) return true;
-    }
-    return false;
+        .union(db.selectFrom('users').select('realm'))
+        .execute();
+      return { rows: realms, names: others.map(({ realm }) => realm) };
+    }, 'commands');
+    const all = new Map(
+      [...names, ...this.settings.apiKeys.map(({ realm }) => realm)].map(
+        (name) => [name, withoutRow(name)],
+      ),
+    );
+    for (const row of rows) all.set(row.name, toRealm(row));
+    return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** `undefined` if it has no row, no API key and no user. */
+  async find(name: string): Promise<Realm | undefined> {
+    const { read } = this.database;
+    const row = await rowOf(read, name);
+    if (row) return toRealm(row);
+    const isThere =
+      (await this.hasKey(name)) || (await hasRow(read, 'users', name));
+    return isThere ? withoutRow(name) : undefined;
+  }
+
+  /** @throws StartError if it has no row, no API key and no user */
+  async get(name: string): Promise<Realm> {
+    const realm = await this.find(name);
+    if (!realm) throw new StartError(`There is no realm ${shown(name)}`);
+    return realm;
+  }
+
+  /** Whether an API key of the realm is in the options or in the database. */
+  async hasKey(name: string): Promise<boolean> {
+    return (
+      this.settings.apiKeys.some(({ realm }) => realm === name) ||
+      (await hasRow(this.database.read, 'api_keys', name))
+    );
   }
 
   /** Creates a realm, unless there is one of this name. @returns whether it was created */
@@ -114,7 +124,7 @@ export class RealmsService {
   async set(unit: Unit, name: string, changes: object): Promise<Realm> {
     const checked = checkRealmChanges(changes);
     await this.create(unit, name);
-    const { settings } = (await this.find(name, unit.db))!;
+    const { settings } = toRealm((await rowOf(unit.db, name))!);
     const merged = Object.fromEntries(
       Object.entries({ ...settings, ...checked }).filter(
         ([, value]) => value !== null,
@@ -135,13 +145,14 @@ export class RealmsService {
    * @param onProgress called with the number of users deleted so far
    * @param first called in the unit of work that begins it
    * @param wait resolves after so many milliseconds
+   * @returns how many users and keys that were
    */
   async delete(
     name: string,
     onProgress: (deleted: number) => void,
     first: (unit: Unit) => Promise<void>,
     wait = (ms: number) => new Promise<void>((end) => setTimeout(end, ms)),
-  ): Promise<void> {
+  ): Promise<{ users: number; keys: number }> {
     // The keys first, so that no users are added: instances accept a key for some seconds more.
     const { numDeletedRows } = await this.database.unit(async (unit) => {
       const keys = await unit.db
@@ -152,20 +163,23 @@ export class RealmsService {
       return keys;
     });
     if (numDeletedRows > 0n) await wait(KEY_CACHE_MS + REQUEST_MS);
-    for (let total = 0; ;) {
+    let users = 0;
+    for (;;) {
       const deleted = await this.database.unit(({ db }) =>
         deleteSome(db, name),
       );
       if (deleted === 0) break;
-      onProgress((total += deleted));
+      onProgress((users += deleted));
     }
     await this.database.unit(({ db }) =>
       db.deleteFrom('realms').where('name', '=', name).execute(),
     );
+    return { users, keys: Number(numDeletedRows) };
   }
 
   private async read(realm: string): Promise<RealmSettings> {
-    const own = (await this.find(realm))?.settings ?? {};
+    const row = await rowOf(this.database.read, realm);
+    const own = row ? toRealm(row).settings : {};
     const { issuer, returnUrls, frameAncestors, smsCountries } = this.settings;
     const settings: RealmSettings = {
       issuer: own.issuer ?? issuer,
@@ -189,6 +203,33 @@ export function checkName(name: string): void {
       'The name of a realm must be 1 to 64 letters, digits, "_", "." or "-"',
     );
 }
+
+const rowOf = (db: Queries, name: string): Promise<RealmRow | undefined> =>
+  db
+    .selectFrom('realms')
+    .selectAll()
+    .where('name', '=', name)
+    .executeTakeFirst();
+
+async function hasRow(
+  db: Queries,
+  table: 'api_keys' | 'users',
+  realm: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom(table)
+    .select('realm')
+    .where('realm', '=', realm)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+const withoutRow = (name: string): Realm => ({
+  name,
+  createdAt: null,
+  settings: {},
+});
 
 const toRealm = ({ name, settings, created_at }: RealmRow): Realm => ({
   name,

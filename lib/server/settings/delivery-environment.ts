@@ -156,10 +156,11 @@ function gatewayVariables(
   option: string,
   prefix: string,
 ): Record<string, string> {
-  return Object.fromEntries(
+  const parts = Object.fromEntries(
     ['url', 'method', 'headers', 'body'].map((name) => [
       `${option}.${name}`,
       `${prefix}_${name.toUpperCase()}`,
     ]),
   );
+  return { [option]: `${prefix}_URL`, ...parts };
 }

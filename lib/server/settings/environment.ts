@@ -111,6 +111,11 @@ export function optionsFromEnvironment(
       cause: error,
     });
   }
+  const metrics = options.metrics?.port;
+  if (metrics && metrics === port)
+    throw new StartError(
+      `METRICS_PORT must be another port than PORT, but both are ${port}`,
+    );
   return { ...program, ...options };
 }
 

@@ -1,3 +1,4 @@
+import type { DatabaseUse } from '../settings/database-use.js';
 import type { EncryptionKey } from '../settings/encryption-keys.js';
 import type {
   GAuthifyServerOptions,
@@ -48,6 +49,7 @@ export async function createKeyring(
   settings: ServerSettings,
   database: Database,
   dataKeys: DataKeys,
+  use: DatabaseUse,
 ): Promise<Keyring> {
   return await orClose(database, async () => {
     // Before anything is stored: wrong keys must not stand in the way of the right ones.
@@ -57,7 +59,7 @@ export async function createKeyring(
     const secrets = new FactorSecrets(keyring);
     await checkRecords(database.read, keyring);
     await reseal(database, keyring, secrets);
-    await dataKeys.rewrap();
+    if (use === 'serve') await dataKeys.rewrap();
     return keyring;
   });
 }

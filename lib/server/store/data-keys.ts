@@ -69,17 +69,21 @@ export class DataKeys {
     return rows.length !== known.length;
   }
 
+  /** Whether {@link rewrap} has something to do. */
+  async needRewrap(): Promise<boolean> {
+    return (await this.outdated()).length > 0;
+  }
+
   /** Id of the key that encrypts the data keys. */
   get wrappingKeyId(): string {
     return this.provider.currentKeyId;
   }
 
   /** Adds a data key. Instances encrypt with it once all of them know it. */
-  async addEncryptionKey(): Promise<DataKey> {
+  async addDataKey(): Promise<void> {
     const key = this.make('encryption', this.now());
     const row = await this.seal(key);
     await this.database.unit(({ db }) => insert(db, [row]));
-    return key;
   }
 
   /** Adds keys that hashed recovery codes of another database. */
@@ -103,14 +107,9 @@ export class DataKeys {
   /**
    * Encrypts with the provider's current key what another one encrypted: then the
    * other one can be removed.
-   *
-   * @returns how many data keys that were
    */
-  async rewrap(): Promise<number> {
-    const old = (await this.rows(this.database.read)).filter(
-      ({ wrapping_key }) => wrapping_key !== this.provider.currentKeyId,
-    );
-    for (const row of old) {
+  async rewrap(): Promise<void> {
+    for (const row of await this.outdated()) {
       const { wrapping_key, wrapped } = await this.seal(await this.open(row));
       await this.database.unit(({ db }) =>
         db
@@ -122,7 +121,13 @@ export class DataKeys {
           .execute(),
       );
     }
-    return old.length;
+  }
+
+  private async outdated(): Promise<DataKeyRow[]> {
+    const rows = await this.rows(this.database.read);
+    return rows.filter(
+      ({ wrapping_key }) => wrapping_key !== this.provider.currentKeyId,
+    );
   }
 
   private async createFirst(): Promise<void> {

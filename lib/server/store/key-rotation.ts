@@ -76,9 +76,9 @@ export class KeyRotation
     wait = (ms: number) => new Promise<void>((end) => setTimeout(end, ms)),
   ): Promise<{ dataKeyId: string; wrappingKeyId: string }> {
     await this.dataKeys.rewrap();
-    if (await this.isComplete()) await this.dataKeys.addEncryptionKey();
+    if (await this.isComplete()) await this.dataKeys.addDataKey();
     this.keyring.replace(await this.dataKeys.load());
-    const newest = this.keyring.newestEncryptionKey;
+    const newest = this.keyring.newestDataKey;
     // Other instances must know the key before they find what it encrypted.
     while (this.keyring.sealingKey.id !== newest.id) await wait(1_000);
     await this.renewUsers(onProgress);
@@ -88,7 +88,7 @@ export class KeyRotation
 
   /** Whether the newest data key encrypts every secret. */
   async isComplete(): Promise<boolean> {
-    const { id } = this.keyring.newestEncryptionKey;
+    const { id } = this.keyring.newestDataKey;
     const old = await this.database.snapshot(
       (db) =>
         db

@@ -49,7 +49,7 @@ export class Keyring {
     this.ofRealm.clear();
   }
 
-  get newestEncryptionKey(): DataKey {
+  get newestDataKey(): DataKey {
     return this.encryption[0]!;
   }
 

@@ -1,21 +1,43 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Migrator } from 'kysely';
+import type { DatabaseUse } from '../settings/database-use.js';
 import { isPostgres, sqliteFile } from '../settings/database-url.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
 import { MIGRATIONS } from './migrations.js';
 import { SqliteDatabase } from './sqlite-database.js';
 
+/** The database is missing, or of an older version, and must not be created or upgraded. */
+export class DatabaseNotReadyError extends StartError {
+  constructor(
+    readonly state: 'missing' | 'older',
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /**
- * Opens the database and migrates it to the newest schema. Only the driver that
- * is used is loaded.
+ * Opens the database, and migrates it to the newest schema if the use allows it.
+ * Only the driver that is used is loaded.
  *
+ * @throws DatabaseNotReadyError if the use does not allow it
  * @throws StartError if it cannot be opened or migrated
  */
-export async function openDatabase(url: string): Promise<Database> {
-  if (!isPostgres(url))
-    return await SqliteDatabase.open(sqliteFile(url), migrate);
-  const { PostgresDatabase } = await loadPostgres();
-  return await PostgresDatabase.open(url, migrate);
+export async function openDatabase(
+  url: string,
+  use: DatabaseUse = 'serve',
+): Promise<Database> {
+  const migrateFor = (db: Queries) => migrate(db, use);
+  if (isPostgres(url)) {
+    const { PostgresDatabase } = await loadPostgres();
+    return await PostgresDatabase.open(url, migrateFor);
+  }
+  const file = sqliteFile(url);
+  if (use === 'use' && file !== ':memory:' && !existsSync(file))
+    throw missing(resolve(file));
+  return await SqliteDatabase.open(file, migrateFor);
 }
 
 async function loadPostgres() {
@@ -30,10 +52,29 @@ async function loadPostgres() {
 }
 
 /** On PostgreSQL, under an advisory lock and in one transaction. */
-async function migrate(db: Queries): Promise<void> {
-  const { error } = await new Migrator({
+async function migrate(db: Queries, use: DatabaseUse): Promise<void> {
+  const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => MIGRATIONS },
-  }).migrateToLatest();
+  });
+  if (use !== 'serve') {
+    const all = await migrator.getMigrations();
+    const missingOnes = all.filter(({ executedAt }) => !executedAt);
+    if (missingOnes.length === 0) return;
+    const isNew = missingOnes.length === all.length;
+    if (isNew && use === 'use') throw missing('with tables of this server');
+    if (!isNew)
+      throw new DatabaseNotReadyError(
+        'older',
+        'The database is of an older version: start the server, which upgrades it, before you use this command',
+      );
+  }
+  const { error } = await migrator.migrateToLatest();
   if (error) throw error as Error;
 }
+
+const missing = (what: string) =>
+  new DatabaseNotReadyError(
+    'missing',
+    `There is no database ${what}: start the server first, or set DATABASE_URL to where its database is`,
+  );

@@ -66,6 +66,7 @@ export class PostgresDatabase implements Database {
       await migrateAlone(url, migrate);
     } catch (error) {
       await checks.close();
+      if (error instanceof StartError) throw error;
       throw new StartError(
         `The database at ${place} could not be migrated: ${describe(error)}`,
         { cause: error },

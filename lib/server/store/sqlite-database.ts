@@ -90,6 +90,7 @@ export class SqliteDatabase implements Database {
     } catch (error) {
       if (reader !== writer) reader.close();
       writer.close();
+      if (error instanceof StartError) throw error;
       throw new StartError(
         `The database ${file} could not be migrated: ${describe(error)}${damageHint(error)}`,
         { cause: error },

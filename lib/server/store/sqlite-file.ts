@@ -52,4 +52,4 @@ export function damageHint(error: unknown): string {
 }
 
 const DAMAGED =
-  '; it is damaged, or no SQLite database: restore it from a backup, together with the files of the same name that end in -wal and .key';
+  '; it is damaged, or no SQLite database: restore it from a backup, together with its key file, and delete the files of the same name that end in -wal and -shm';

@@ -6,6 +6,8 @@ import { StartError } from '../settings/start-error.js';
 /** First bytes of a file encrypted with age, https://age-encryption.org/v1, and of the same in ASCII. */
 const BINARY = 'age-encryption.org/v1';
 const ARMOR = '-----BEGIN AGE ENCRYPTED FILE-----';
+/** What follows the first line of a file that a passphrase opens. */
+const SCRYPT = '\n-> scrypt ';
 
 /** Whom an export is encrypted to: a passphrase, or the public keys of recipients (`age1…`). */
 export type EncryptTo = { passphrase: string } | { recipients: string[] };
@@ -37,13 +39,13 @@ export async function encrypt(input: Input, to: EncryptTo): Promise<Input> {
 /**
  * A file, decrypted if it is encrypted with age, in pieces.
  *
- * @param ask called if it is encrypted
+ * @param ask called if it is encrypted: with a passphrase, or to public keys
  * @param mustBe whether somebody said that it is: a file that took its place must not pass
  * @throws StartError if what opens it does not fit; while it is read, if it was altered or cut off
  */
 export async function decrypt(
   input: Input,
-  ask: () => Promise<DecryptWith>,
+  ask: (isForPassphrase: boolean) => Promise<DecryptWith>,
   mustBe = false,
 ): Promise<Input> {
   const { start, whole } = await peek(input);
@@ -55,19 +57,20 @@ export async function decrypt(
   if (!isEncrypted) return whole;
   const age = await loadAge();
   const decrypter: Decrypter = new age.Decrypter();
-  const keys = await ask();
+  const bytes = start.startsWith(ARMOR)
+    ? onceOf(age.armor.decode((await readDocument(whole)).trim()))
+    : whole;
+  const { start: header, whole: all } = await peek(bytes);
+  const keys = await ask(header.slice(BINARY.length).startsWith(SCRYPT));
   if ('passphrase' in keys) decrypter.addPassphrase(keys.passphrase);
   else
     for (const identity of keys.identities)
       naming('An identity must be a private key AGE-SECRET-KEY-1…', () =>
         decrypter.addIdentity(identity),
       );
-  const bytes = start.startsWith(ARMOR)
-    ? onceOf(age.armor.decode((await readDocument(whole)).trim()))
-    : whole;
   let opened: Input;
   try {
-    opened = await decrypter.decrypt(streamOf(bytes));
+    opened = await decrypter.decrypt(streamOf(all));
   } catch (error) {
     throw new StartError(
       'The file cannot be decrypted: the passphrase or identity is another one, or the file was altered',

@@ -45,8 +45,15 @@ export async function writeFile(
     // Unlike renaming, this fails if there is a file by now.
     else await link(temporary, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw exists(path);
-    throw error;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw exists(path);
+    // Not an error of what is written, such as a connection that was lost.
+    if (!['write', 'fsync', 'rename', 'link'].includes(syscall ?? ''))
+      throw error;
+    throw new StartError(
+      `${path} could not be written (${code}): nothing of it was kept`,
+      { cause: error },
+    );
   } finally {
     for (const signal of SIGNALS) process.off(signal, abandon);
     await rm(temporary, { force: true });

@@ -89,7 +89,8 @@ it(
     expect(await importUsers()).toMatchObject({
       output:
         '2 users read, 2 created, 0 updated, 0 left as they are, 0 refused.\n1 have no authenticator app in the file: they have to enrol.\n',
-      errors: '',
+      errors:
+        'The realm shop has no API key here: gauthify-server key create shop\n',
       code: 0,
     });
     const plain = await run(['export', 'a.jsonl', '--all', '--plain']);
@@ -180,6 +181,10 @@ it(
     const to = ['--recipient', others, '--recipient', recipient];
     await run(['export', 'a.age', '--all', ...to]);
     const open = ['--identity-file', 'identity'];
+    expect(await run(['import', 'a.age'], { database: 'b' })).toMatchObject({
+      errors: expect.stringContaining('give --identity-file <file>'),
+      code: 1,
+    });
     expect(
       await run(['import', 'a.age', ...open], { database: 'b' }),
     ).toMatchObject({ output: expect.stringContaining('2 created'), code: 0 });
@@ -215,7 +220,7 @@ it(
       'Dry run, nothing was changed: 2 users read',
     );
     expect(people.errors).toMatch(
-      /^line 1: refused: email must be an e-mail address\nline 2: warning: .*HOTP/,
+      /^line 1: refused: email must be an e-mail address\nline 2: warning: .*HOTP/m,
     );
     const programs = await run([...args, '--json'], { input });
     expect(JSON.parse(programs.output)).toMatchObject({
@@ -265,15 +270,29 @@ it.each<[args: string[], sentence: string, code?: number]>([
 ])(
   'says in one sentence what is wrong with %j',
   async (args, sentence, expected = 1) => {
+    await run(['realm', 'create', 'shop']);
     const { code, errors, output } = await run(args);
     expect({ code, output }).toEqual({ code: expected, output: '' });
     expect(errors).toMatch(
-      /^gauthify-server: .*\n(See gauthify-server --help\n)?$/,
+      /^gauthify-server: .*\n(See gauthify-server \w+ --help\n)?$/,
     );
     expect(errors).toContain(sentence);
   },
   SLOW,
 );
+
+it.each([
+  ['', 'The CSV file is empty'],
+  ['jane,Jane\n', 'must name its columns, separated by commas'],
+  ['unique_id;email\njane;a@b.c\n', 'must name its columns'],
+])('refuses %j as CSV', async (input, sentence) => {
+  const { code, errors, output } = await run(
+    ['import', '-', '--format', 'csv', '--realm', 'shop'],
+    { input },
+  );
+  expect([code, output]).toEqual([1, '']);
+  expect(errors).toContain(sentence);
+});
 
 it(
   'refuses a short passphrase',

@@ -5,6 +5,7 @@ import type {
   Verified,
 } from '../../audit/audit-trail.js';
 import type { AuditRow } from '../../store/schema.js';
+import { StartError } from '../../settings/start-error.js';
 import { CLI_ORIGIN, type CommandTools, shownTime } from '../command-tools.js';
 
 /** A row that an operator noted down: where the chain was, and its hash there. */
@@ -54,7 +55,7 @@ export function auditCommand(tools: CommandTools): Command {
           );
         tools.result(
           results.map((one) => ({ ...one, problem: one.problem ?? null })),
-          results.map(sentenceOf),
+          results.length > 0 ? results.map(sentenceOf) : ['There are no rows'],
         );
         if (results.some(({ problem }) => problem)) process.exitCode = 1;
       });
@@ -79,9 +80,11 @@ export function auditCommand(tools: CommandTools): Command {
   audit
     .command('prune <realm>')
     .description('delete old rows; the log says so, and can still be verified')
-    .requiredOption('--before <time>', 'from before this time (ISO 8601)', time)
+    .requiredOption('--before <time>', 'from before this time (ISO 8601)', past)
+    .requiredOption('--yes', 'confirms it: rows cannot be restored')
     .action((realm: string, { before }: { before: number }) =>
       withTrail(tools, async (trail) => {
+        await realmsOf(trail, realm);
         const deleted = await trail.prune(realm, before, CLI_ORIGIN, (rows) =>
           tools.progress(`${rows} rows deleted`),
         );
@@ -101,8 +104,17 @@ async function withTrail(
   });
 }
 
-const realmsOf = async (trail: AuditTrail, realm: string | undefined) =>
-  realm === undefined ? await trail.realms() : [realm];
+/** @throws StartError if the realm has no rows */
+async function realmsOf(
+  trail: AuditTrail,
+  realm: string | undefined,
+): Promise<string[]> {
+  const all = await trail.realms();
+  if (realm === undefined) return all;
+  if (!all.includes(realm))
+    throw new StartError(`The audit log has no rows of a realm ${realm}`);
+  return [realm];
+}
 
 const sentenceOf = ({ realm, first, last, hash, problem }: Verified) =>
   problem
@@ -129,8 +141,16 @@ function time(text: string): number {
   return ms;
 }
 
+function past(text: string): number {
+  const ms = time(text);
+  if (ms > Date.now())
+    throw new InvalidArgumentError('It must not be in the future.');
+  return ms;
+}
+
 function expected(text: string): Expected {
-  const match = /^([\w.-]{1,64}):(\d{1,15}):(\S+)$/.exec(text);
+  // Also in the whole line that verify prints.
+  const match = /(?:^|\s)([\w.-]{1,64}):(\d{1,15}):(\S+)$/.exec(text);
   if (!match)
     throw new InvalidArgumentError(
       'It must be what verify prints to note down.',

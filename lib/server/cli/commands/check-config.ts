@@ -1,48 +1,45 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { Command } from 'commander';
 import {
   optionsFromEnvironment,
   unknownVariables,
 } from '../../settings/environment.js';
-import type { Database } from '../../store/database.js';
+import type { GAuthifyServerOptions } from '../../settings/server.options.js';
 import { StartError } from '../../settings/start-error.js';
+import type { Database } from '../../store/database.js';
 import type { CommandTools } from '../command-tools.js';
 import { loadKeyProvider } from '../load-key-provider.js';
 
-/** `check-config`: everything that a start checks, without serving. */
+/** `check-config`: everything that a start checks, without serving and without changing anything. */
 export function checkConfigCommand(tools: CommandTools): Command {
   return new Command('check-config')
     .description(
-      'read the environment, open the database with its keys, log in at the mail server; say what would be used',
+      'read the environment, open the database with its keys, log in at the mail server; say what would be used, and change nothing',
     )
     .action(async () => {
-      const warnings = unknownVariables(tools.env);
-      for (const sentence of warnings) tools.warn(sentence);
-      const { host, port, ...options } = optionsFromEnvironment(
+      const { host, port, log, ...options } = optionsFromEnvironment(
         tools.env,
         await loadKeyProvider(tools.env),
       );
-      const { smtp } = options;
-      const { database, realms } = await tools.withServer(async (server) => {
-        const { DATABASE } = await import('../../store/database.js');
-        const { ApiKeysService } =
-          await import('../../realms/api-keys.service.js');
-        const { description } = server.get<Database>(DATABASE);
-        return {
-          database: description,
-          realms: await server.get(ApiKeysService).realms(),
-        };
-      });
-      if (smtp) {
-        const { SmtpSender } = await import('../../delivery/smtp-sender.js');
-        await new SmtpSender(smtp).verify().catch((error: Error) => {
-          throw new StartError(
-            `SMTP_URL: the mail server could not be logged in at: ${error.message}`,
-            { cause: error },
-          );
-        });
+      await checkHost(host);
+      const { createLogs } = await import('../logs.js');
+      await createLogs(log);
+      if (options.metrics) {
+        const { loadPrometheus } =
+          await import('../../observability/metrics.js');
+        await loadPrometheus();
       }
-      const { describeSenders } =
+      const { describeSenders, undelivered } =
         await import('../../delivery/create-senders.js');
+      const { database, realms, note } = await databaseOf(options, tools);
+      if (options.smtp) await checkSmtp(options.smtp);
+      const warnings = [
+        ...unknownVariables(tools.env),
+        undelivered(options),
+        note,
+      ].filter((one) => one !== undefined);
+      for (const sentence of warnings) tools.warn(sentence);
       const senders = describeSenders(options);
       tools.result(
         { listens: `${host}:${port}`, database, realms, senders, warnings },
@@ -56,4 +53,75 @@ export function checkConfigCommand(tools: CommandTools): Command {
         ],
       );
     });
+}
+
+interface Found {
+  database: string;
+  realms: string[];
+  /** What the next start would change. */
+  note?: string | undefined;
+}
+
+async function databaseOf(
+  { database, apiKeys = [] }: GAuthifyServerOptions,
+  tools: CommandTools,
+): Promise<Found> {
+  const { DatabaseNotReadyError } =
+    await import('../../store/open-database.js');
+  try {
+    return await tools.withServer(async (server) => {
+      const { DATABASE } = await import('../../store/database.js');
+      const { DataKeys } = await import('../../store/data-keys.js');
+      const { ApiKeysService } =
+        await import('../../realms/api-keys.service.js');
+      const dataKeys = server.get(DataKeys);
+      return {
+        database: server.get<Database>(DATABASE).description,
+        realms: await server.get(ApiKeysService).realms(),
+        note: (await dataKeys.needRewrap())
+          ? `The next start encrypts the data keys with the key "${dataKeys.wrappingKeyId}"`
+          : undefined,
+      };
+    });
+  } catch (error) {
+    if (!(error instanceof DatabaseNotReadyError)) throw error;
+    const isMissing = error.state === 'missing';
+    const place = database!.startsWith('sqlite:')
+      ? database!.slice('sqlite:'.length)
+      : 'PostgreSQL';
+    return {
+      database: `${place}, which the next start ${isMissing ? 'creates' : 'upgrades'}`,
+      realms: apiKeys.map(({ realm }) => realm),
+    };
+  }
+}
+
+/** @throws StartError if nothing can listen there */
+async function checkHost(host: string): Promise<void> {
+  const server = createServer();
+  try {
+    server.listen(0, host);
+    await once(server, 'listening');
+  } catch (error) {
+    throw new StartError(
+      `HOST must be an address of this machine, but is "${host}"`,
+      { cause: error },
+    );
+  } finally {
+    server.close();
+  }
+}
+
+async function checkSmtp(
+  smtp: NonNullable<GAuthifyServerOptions['smtp']>,
+): Promise<void> {
+  const { SmtpSender } = await import('../../delivery/smtp-sender.js');
+  try {
+    await new SmtpSender(smtp).verify();
+  } catch (error) {
+    throw new StartError(
+      `SMTP_URL: the mail server could not be logged in at: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
 }

@@ -105,6 +105,8 @@ async function exportUsers(
   const { encrypt } = await import('../../transfer/encryption.js');
   const { exportLines, realmsOf } = await import('../../transfer/exporter.js');
   const { writeFile } = await import('../../transfer/output-file.js');
+  const { RealmsService } = await import('../../realms/realms.service.js');
+  if (realm !== undefined) await server.get(RealmsService).get(realm);
   const changes = await NotedChanges.of(server);
   const { database } = changes;
   const services = {

@@ -73,8 +73,9 @@ Examples:
     )
     .action(async (file: string, options: Options, command: Command) => {
       check(file, options, command);
-      const report = await tools.withServer((server) =>
-        importUsers(file, options, tools, server),
+      const report = await tools.withServer(
+        (server) => importUsers(file, options, tools, server),
+        'create',
       );
       tellImport(report, options.dryRun === true, tools);
       // Whoever runs a script has to look at what is missing.
@@ -91,6 +92,8 @@ function check(
     command.error(
       `error: give --realm <realm>: a file of format ${format} has none`,
     );
+  if (format === 'jsonl' && /\.csv$/i.test(file))
+    command.error('error: give --format csv for a CSV file');
   if (realm !== undefined && !/^[\w.-]{1,64}$/.test(realm))
     command.error(
       'error: --realm must be 1 to 64 letters, digits, "_", "." or "-"',
@@ -119,11 +122,17 @@ async function importUsers(
   const { ImportRecoveryKeys } =
     await import('../../transfer/import-recovery-keys.js');
   const { readUsers } = await import('../../transfer/readers/readers.js');
+  const { RealmsService } = await import('../../realms/realms.service.js');
+  const { realm } = options;
+  if (realm !== undefined && !(await server.get(RealmsService).hasKey(realm)))
+    tools.step(
+      `The realm ${realm} has no API key here: gauthify-server key create ${realm}`,
+    );
   const changes = await NotedChanges.of(server);
   const isDryRun = options.dryRun === true;
   const input = await decrypt(
     file === '-' ? process.stdin : await openFile(file),
-    () => keysOf(options, tools.env),
+    (isForPassphrase) => keysOf(options, tools.env, isForPassphrase),
     options.passphraseFile !== undefined || options.identityFile !== undefined,
   );
   const keys = new ImportRecoveryKeys(server.get(DataKeys));
@@ -178,7 +187,7 @@ async function addRealm(
   const settings = isObject(given) ? given : {};
   try {
     checkRealmChanges(settings);
-    const isThere = await realms.exists(realm);
+    const isThere = (await realms.find(realm)) !== undefined;
     tools.step(
       isThere
         ? `Realm ${shown(realm)} exists: its settings stay as they are`

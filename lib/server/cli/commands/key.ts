@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
+import type { RealmsService } from '../../realms/realms.service.js';
+import type { DatabaseUse } from '../../settings/database-use.js';
 import type {
   NewKey,
   StoredKey,
@@ -20,9 +22,11 @@ export function keyCommand(tools: CommandTools): Command {
     .description('make a key, and print it this once')
     .option('--name <name>', 'what it is for', keyName)
     .action((realm: string, { name }: { name?: string }) =>
-      withKeys(tools, async ({ keys, changes }) => {
+      withKeys(tools, 'create', async ({ keys, realms, changes }) => {
         const { checkName } = await import('../../realms/realms.service.js');
         checkName(realm);
+        if (!(await realms.find(realm)))
+          tools.step(`The realm ${realm} is new`);
         const made = await changes.change(
           realm,
           (unit) => keys.create(unit, realm, name ?? null),
@@ -35,7 +39,8 @@ export function keyCommand(tools: CommandTools): Command {
     .command('list [realm]')
     .description('list keys, without what they are')
     .action((realm: string | undefined) =>
-      withKeys(tools, async ({ keys, changes }) => {
+      withKeys(tools, 'use', async ({ keys, realms, changes }) => {
+        if (realm !== undefined) await realms.get(realm);
         const all = await keys.list(changes.database.read, realm);
         tools.result(
           all.map(shown),
@@ -50,7 +55,7 @@ export function keyCommand(tools: CommandTools): Command {
     )
     .option('--grace-hours <hours>', 'how long the old one works', hours, 24)
     .action((realm: string, id: string, options: { graceHours: number }) =>
-      withKeys(tools, async ({ keys, changes }) => {
+      withKeys(tools, 'use', async ({ keys, changes }) => {
         const made = await changes.change(
           realm,
           (unit) => keys.rotate(unit, realm, id, options.graceHours * HOUR_MS),
@@ -68,7 +73,7 @@ export function keyCommand(tools: CommandTools): Command {
     .command('revoke <realm> <id>')
     .description('end a key, within 5 s on every instance')
     .action((realm: string, id: string) =>
-      withKeys(tools, async ({ keys, changes }) => {
+      withKeys(tools, 'use', async ({ keys, changes }) => {
         const isDone = await changes.change(
           realm,
           (unit) => keys.revoke(unit, realm, id),
@@ -83,13 +88,22 @@ export function keyCommand(tools: CommandTools): Command {
 
 async function withKeys(
   tools: CommandTools,
-  work: (context: { keys: StoredKeys; changes: NotedChanges }) => Promise<void>,
+  use: DatabaseUse,
+  work: (context: {
+    keys: StoredKeys;
+    realms: RealmsService;
+    changes: NotedChanges;
+  }) => Promise<void>,
 ): Promise<void> {
   await tools.withServer(async (server) => {
     const { StoredKeys } = await import('../../realms/stored-keys.js');
-    const changes = await NotedChanges.of(server);
-    await work({ keys: server.get(StoredKeys), changes });
-  });
+    const { RealmsService } = await import('../../realms/realms.service.js');
+    await work({
+      keys: server.get(StoredKeys),
+      realms: server.get(RealmsService),
+      changes: await NotedChanges.of(server),
+    });
+  }, use);
 }
 
 function show(tools: CommandTools, realm: string, { id, key }: NewKey): void {

@@ -1,5 +1,6 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { QuickTestStep } from '../../../client/quick-test.js';
+import type { Environment } from '../../settings/environment-values.js';
 import { StartError } from '../../settings/start-error.js';
 import type { CommandTools } from '../command-tools.js';
 
@@ -10,16 +11,17 @@ interface Options {
   voice?: string;
 }
 
-/** `quick-test`: every call of the API once, on a user of its own. */
+/** `quick-test`: the calls of the API that most applications use, once each, on a user of its own. */
 export function quickTestCommand(tools: CommandTools): Command {
   return new Command('quick-test')
     .description(
-      'try every call of a running server, on a user that is deleted again; the API key comes from the variable GAUTHIFY_API_KEY',
+      'try calls of a running server, on a user that is deleted again; the API key comes from the variable GAUTHIFY_API_KEY',
     )
     .option(
       '--url <access-point>',
       'where it runs',
-      'http://127.0.0.1:4000/v1/',
+      accessPoint,
+      ownAccessPoint(tools.env),
     )
     .option('--email <address>', 'send a code there')
     .option('--sms <number>', 'send a code there')
@@ -30,14 +32,22 @@ export function quickTestCommand(tools: CommandTools): Command {
         throw new StartError(
           'Set GAUTHIFY_API_KEY to an API key: on a command line, others could see it',
         );
+      const startedAt = Date.now();
       const steps = await stepsOf(apiKey, options, tools);
+      const kept = await keptInOutbox(apiKey, options.url, startedAt);
       const failed = steps.filter(({ ok }) => !ok).length;
+      for (const channel of kept)
+        tools.warn(
+          `NOT DELIVERED: the server has no sender for the channel ${channel}, and kept the message in its outbox`,
+        );
       tools.result(steps.map(shown), [
-        failed === 0
-          ? 'Everything works'
-          : `${failed} of ${steps.length} failed`,
+        failed > 0
+          ? `${failed} of ${steps.length} failed at ${options.url}`
+          : kept.length > 0
+            ? 'Everything works but delivery'
+            : 'Everything works',
       ]);
-      if (failed > 0) process.exitCode = 1;
+      if (failed > 0 || kept.length > 0) process.exitCode = 1;
     });
 }
 
@@ -71,8 +81,52 @@ async function stepsOf(
   }
 }
 
+/** The channels whose messages the server kept since a time. Other servers have no outbox. */
+async function keptInOutbox(
+  apiKey: string,
+  url: string,
+  since: number,
+): Promise<string[]> {
+  interface Kept {
+    channel: string;
+    unique_id: string;
+    sent_at: string;
+  }
+  try {
+    const answer = await fetch(new URL('outbox/', url), {
+      headers: { authorization: apiKey },
+    });
+    const { data } = (await answer.json()) as { data: Kept[] };
+    const own = data.filter(
+      ({ unique_id, sent_at }) =>
+        unique_id.startsWith('quick-test-') && Date.parse(sent_at) >= since,
+    );
+    return [...new Set(own.map(({ channel }) => channel))];
+  } catch {
+    return [];
+  }
+}
+
+function accessPoint(text: string): string {
+  if (!URL.canParse(text) || !/^https?:.*\/v1\/?$/.test(text))
+    throw new InvalidArgumentError(
+      'It must be a URL that ends in /v1/, such as http://127.0.0.1:4000/v1/.',
+    );
+  return text.replace(/\/?$/, '/');
+}
+
+/** Of the server that this environment configures. */
+function ownAccessPoint({ HOST, PORT }: Environment): string {
+  const host = !HOST || /^(0\.0\.0\.0|::)$/.test(HOST) ? '127.0.0.1' : HOST;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${PORT || 4000}/v1/`;
+}
+
 const lineOf = ({ ok, name, error }: QuickTestStep) =>
-  ok ? `ok\t${name}` : `FAILED\t${name}: ${error?.message}`;
+  ok ? `ok\t${name}` : `FAILED\t${name}: ${error?.message}${causeOf(error)}`;
+
+/** What happened where, if the error says it. */
+const causeOf = (error: Error | undefined) =>
+  error?.cause instanceof Error ? ` (${error.cause.message})` : '';
 
 const shown = ({ name, ok, durationMs, error }: QuickTestStep) => ({
   name,

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import type { INestApplicationContext } from '@nestjs/common';
-import { Command } from 'commander';
-import type { Realm } from '../../realms/realms.service.js';
+import { Command, InvalidArgumentError } from 'commander';
+import type { Realm, RealmsService } from '../../realms/realms.service.js';
+import type { DatabaseUse } from '../../settings/database-use.js';
+import { parseList } from '../../settings/environment-values.js';
 import { StartError } from '../../settings/start-error.js';
 import { type CommandTools, shownTime } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
@@ -17,15 +18,15 @@ interface Settings {
   clear?: string[];
 }
 
-/** What `realm set` changes: lists are given one by one, objects as files. */
-const CLEARABLE = [
-  'issuer',
-  'returnUrl',
-  'frameAncestors',
-  'countries',
-  'texts',
-  'meta',
-];
+/** The options, and the settings of a realm that they change. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  issuer: 'issuer',
+  'return-url': 'returnUrl',
+  'frame-ancestor': 'frameAncestors',
+  country: 'countries',
+  texts: 'texts',
+  meta: 'meta',
+};
 
 /** `realm`: the tenants of the server, and their settings. */
 export function realmCommand(tools: CommandTools): Command {
@@ -36,7 +37,7 @@ export function realmCommand(tools: CommandTools): Command {
     .command('create <name>')
     .description('create a realm')
     .action((name: string) =>
-      withRealms(tools, async ({ realms, changes }) => {
+      withRealms(tools, 'create', async ({ realms, changes }) => {
         const isNew = await changes.change(
           name,
           (unit) => realms.create(unit, name),
@@ -52,15 +53,16 @@ export function realmCommand(tools: CommandTools): Command {
     .command('list')
     .description('list the realms')
     .action(() =>
-      withRealms(tools, async ({ realms }) => {
+      withRealms(tools, 'use', async ({ realms }) => {
         const all = await realms.list();
         tools.result(
           all.map(shown),
           all.length > 0
             ? all.map(
-                ({ name, createdAt }) => `${name}\t${shownTime(createdAt)}`,
+                ({ name, createdAt }) =>
+                  `${name}\t${shownTime(createdAt) ?? 'no settings'}`,
               )
-            : ['There is none; keys of GAUTHIFY_API_KEYS need none.'],
+            : ['There is none'],
         );
       }),
     );
@@ -68,10 +70,9 @@ export function realmCommand(tools: CommandTools): Command {
     .command('show <name>')
     .description('show what a realm sets for itself')
     .action((name: string) =>
-      withRealms(tools, async ({ realms }) => {
-        const found = await realms.find(name);
-        if (!found) throw new StartError(`There is no realm ${name}`);
-        tools.result(shown(found), [JSON.stringify(shown(found), null, 2)]);
+      withRealms(tools, 'use', async ({ realms }) => {
+        const found = shown(await realms.get(name));
+        tools.result(found, [JSON.stringify(found, null, 2)]);
       }),
     );
   realm
@@ -81,14 +82,29 @@ export function realmCommand(tools: CommandTools): Command {
     )
     .option('--issuer <name>', 'name shown in authenticator apps and messages')
     .option('--return-url <url>', 'where the ezGAuth page leads')
-    .option('--frame-ancestor <origin...>', 'origins that may frame that page')
-    .option('--country <code...>', 'countries that SMS and calls may go to: DE')
+    .option(
+      '--frame-ancestor <origins>',
+      'origins that may frame that page, separated by commas',
+      parseList,
+    )
+    .option(
+      '--country <codes>',
+      'countries that SMS and calls may go to: DE,AT',
+      parseList,
+    )
     .option('--texts <file>', 'JSON file: texts of messages, by language')
     .option('--meta <file>', 'JSON file: what GET realm/ answers as meta')
-    .option('--clear <setting...>', `use the server’s: ${CLEARABLE.join(', ')}`)
-    .action((name: string, options: Settings) =>
-      withRealms(tools, async ({ realms, changes }) => {
+    .option(
+      '--clear <settings>',
+      `use the server’s, separated by commas: ${Object.keys(SETTINGS).join(', ')}`,
+      clearable,
+    )
+    .action((name: string, options: Settings, command: Command) => {
+      if (Object.keys(options).length === 0)
+        command.error('error: give at least one setting');
+      return withRealms(tools, 'create', async ({ realms, changes }) => {
         const wanted = await changesOf(options);
+        if (!(await realms.find(name))) tools.step(`The realm ${name} is new`);
         const changed = await changes.change(
           name,
           (unit) => realms.set(unit, name, wanted),
@@ -97,9 +113,10 @@ export function realmCommand(tools: CommandTools): Command {
             details: { settings: namesOf(wanted) },
           }),
         );
-        tools.result(shown(changed), [JSON.stringify(shown(changed), null, 2)]);
-      }),
-    );
+        const result = shown(changed);
+        tools.result(result, [JSON.stringify(result, null, 2)]);
+      });
+    });
   realm
     .command('delete <name>')
     .description('delete a realm with all its users and keys')
@@ -108,13 +125,16 @@ export function realmCommand(tools: CommandTools): Command {
       'confirms it: nothing of the realm can be restored',
     )
     .action((name: string) =>
-      withRealms(tools, async ({ realms, changes }) => {
-        await realms.delete(
+      withRealms(tools, 'use', async ({ realms, changes }) => {
+        await realms.get(name);
+        const { users, keys } = await realms.delete(
           name,
           (deleted) => tools.progress(`${deleted} users deleted`),
           (unit) => changes.note(unit, name, { action: 'realm.delete' }),
         );
-        tools.result({ deleted: name }, ['Deleted']);
+        tools.result({ deleted: name, users, keys }, [
+          `Deleted, with ${users} users and ${keys} keys`,
+        ]);
       }),
     );
   return realm;
@@ -122,38 +142,40 @@ export function realmCommand(tools: CommandTools): Command {
 
 async function withRealms(
   tools: CommandTools,
-  work: (context: Awaited<ReturnType<typeof contextOf>>) => Promise<void>,
+  use: DatabaseUse,
+  work: (context: {
+    realms: RealmsService;
+    changes: NotedChanges;
+  }) => Promise<void>,
 ): Promise<void> {
-  await tools.withServer(async (server) => work(await contextOf(server)));
-}
-
-async function contextOf(server: INestApplicationContext) {
-  const { RealmsService } = await import('../../realms/realms.service.js');
-  return {
-    realms: server.get(RealmsService),
-    changes: await NotedChanges.of(server),
-  };
+  await tools.withServer(async (server) => {
+    const { RealmsService } = await import('../../realms/realms.service.js');
+    const changes = await NotedChanges.of(server);
+    await work({ realms: server.get(RealmsService), changes });
+  }, use);
 }
 
 async function changesOf(options: Settings): Promise<object> {
   const { issuer, returnUrl, texts, meta, clear = [] } = options;
-  const unknown = clear.find((name) => !CLEARABLE.includes(name));
-  if (unknown !== undefined)
-    throw new StartError(
-      `--clear ${unknown}: there are ${CLEARABLE.join(', ')}`,
-    );
-  const changes = {
+  return {
     issuer,
     returnUrl,
     frameAncestors: options.frameAncestor,
     countries: options.country,
     texts: texts === undefined ? undefined : await jsonOf(texts),
     meta: meta === undefined ? undefined : await jsonOf(meta),
-    ...Object.fromEntries(clear.map((name) => [name, null])),
+    ...Object.fromEntries(clear.map((option) => [SETTINGS[option], null])),
   };
-  if (Object.values(changes).every((value) => value === undefined))
-    throw new StartError('Give at least one setting; see realm set --help');
-  return changes;
+}
+
+function clearable(text: string): string[] {
+  const options = parseList(text);
+  const unknown = options.find((option) => !(option in SETTINGS));
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(
+      `There is no setting ${unknown}: there are ${Object.keys(SETTINGS).join(', ')}.`,
+    );
+  return options;
 }
 
 async function jsonOf(file: string): Promise<unknown> {

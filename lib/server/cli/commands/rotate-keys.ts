@@ -18,6 +18,7 @@ export function rotateKeysCommand(tools: CommandTools): Command {
             ? 'Every secret is encrypted with the newest data key.'
             : 'Some secrets are encrypted with an older data key: run gauthify-server rotate-keys to go on.';
           tools.result({ complete }, [sentence]);
+          if (!complete) process.exitCode = 1;
           return;
         }
         tools.step(

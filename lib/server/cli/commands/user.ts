@@ -6,6 +6,8 @@ import type { FactorsService, User } from '../../factors/factors.service.js';
 import type { Database, Unit } from '../../store/database.js';
 import type { FactorRow } from '../../store/schema.js';
 import type { UsersService } from '../../users/users.service.js';
+import { NotFoundError } from '../../../contract/errors/not-found.error.js';
+import { StartError } from '../../settings/start-error.js';
 import { type CommandTools, shownTime } from '../command-tools.js';
 import { NotedChanges } from '../noted-changes.js';
 
@@ -18,31 +20,33 @@ export function userCommand(tools: CommandTools): Command {
     .command('show <realm> <unique-id>')
     .description('show a user, without secrets and codes')
     .action((realm: string, id: string) =>
-      withUsers(tools, async ({ users, factors, attempts, database }) => {
-        const data = await database.snapshot(async (db) => {
-          const found = await users.get(db, realm, id);
-          return shown(
-            found,
-            await factors.list(db, found),
-            attempts.refusal(found),
+      withUsers(
+        tools,
+        [realm, id],
+        async ({ users, factors, attempts, database }) => {
+          const data = await database.snapshot(async (db) => {
+            const found = await users.get(db, realm, id);
+            return shown(
+              found,
+              await factors.list(db, found),
+              attempts.refusal(found),
+            );
+          });
+          tools.result(
+            data,
+            Object.entries(data).map(
+              ([name, value]) => `${name}: ${value ?? '-'}`,
+            ),
           );
-        });
-        tools.result(
-          data,
-          Object.entries(data).map(
-            ([name, value]) => `${name}: ${value ?? '-'}`,
-          ),
-        );
-      }),
+        },
+      ),
     );
   user
     .command('unlock <realm> <unique-id>')
     .description('forgive wrong codes: the user need not wait')
     .action((realm: string, id: string) =>
-      withUsers(tools, async ({ users, change }) => {
-        await change(realm, 'user.unlock', (unit) =>
-          users.unlock(unit, realm, id),
-        );
+      withUsers(tools, [realm, id], async ({ users, change }) => {
+        await change('user.unlock', (unit) => users.unlock(unit, realm, id));
         tools.result({ unlocked: id }, ['Unlocked']);
       }),
     );
@@ -52,8 +56,8 @@ export function userCommand(tools: CommandTools): Command {
       'give a user a new secret: their app stops working, and they enrol again',
     )
     .action((realm: string, id: string) =>
-      withUsers(tools, async ({ users, change }) => {
-        await change(realm, 'user.reset', (unit) =>
+      withUsers(tools, [realm, id], async ({ users, change }) => {
+        await change('user.reset', (unit) =>
           users.update(unit, realm, id, { resetKey: true }),
         );
         tools.result({ reset: id }, [
@@ -66,10 +70,8 @@ export function userCommand(tools: CommandTools): Command {
     .description('delete a user')
     .requiredOption('--yes', 'confirms it: a user cannot be restored')
     .action((realm: string, id: string) =>
-      withUsers(tools, async ({ users, change }) => {
-        await change(realm, 'user.delete', (unit) =>
-          users.delete(unit, realm, id),
-        );
+      withUsers(tools, [realm, id], async ({ users, change }) => {
+        await change('user.delete', (unit) => users.delete(unit, realm, id));
         tools.result({ deleted: id }, ['Deleted']);
       }),
     );
@@ -78,13 +80,13 @@ export function userCommand(tools: CommandTools): Command {
 
 async function withUsers(
   tools: CommandTools,
+  [realm, id]: readonly [realm: string, id: string],
   work: (context: {
     users: UsersService;
     factors: FactorsService;
     attempts: AttemptLimiter;
     database: Database;
     change: (
-      realm: string,
       action: AuditAction,
       work: (unit: Unit) => Promise<User>,
     ) => Promise<User>;
@@ -100,14 +102,19 @@ async function withUsers(
       factors: server.get(FactorsService),
       attempts: server.get(AttemptLimiter),
       database: changes.database,
-      change: (realm, action, work) =>
-        changes.change(realm, work, ({ id, unique_id }) => ({
+      change: (action, work) =>
+        changes.change(realm, work, (user) => ({
           action,
-          user: id,
+          user: user.id,
           ...(action === 'user.delete' && {
-            details: { name: changes.audit.nameOf(realm, unique_id) },
+            details: { name: changes.audit.nameOf(realm, id) },
           }),
         })),
+    }).catch((error: unknown) => {
+      if (!(error instanceof NotFoundError)) throw error;
+      throw new StartError(`The realm ${realm} has no user ${id}`, {
+        cause: error,
+      });
     });
   });
 }

@@ -29,11 +29,13 @@ export type Row =
  * line: otherwise a quote that is missing would swallow the rows after it.
  *
  * @param columns the names of the columns of a file that has no such row; the last ones may be missing
- * @throws StartError if the first row is not CSV
+ * @param checkNames called with the names in the first row; may throw
+ * @throws StartError if the file is empty, or its first row is not CSV
  */
 export async function* readRows(
   input: Input,
   columns?: readonly string[],
+  checkNames?: (names: readonly string[]) => void,
 ): AsyncGenerator<Row, void> {
   const { parse } = await loadPackage(
     () => import('csv-parse/sync'),
@@ -56,8 +58,15 @@ export async function* readRows(
     if (!names) {
       if (!cells) throw new StartError('The first row of the file is not CSV');
       names = cells.map((name) => name.toLowerCase());
+      checkNames?.(names);
     } else if (!cells)
-      yield { line, problem: 'is not CSV in one line: a quote may be missing' };
+      yield {
+        line,
+        problem:
+          text === undefined
+            ? 'is not UTF-8, or longer than a megabyte'
+            : 'is not CSV in one line: a quote may be missing',
+      };
     else if (
       cells.length > names.length ||
       (cells.length < names.length && !columns)
@@ -74,26 +83,20 @@ export async function* readRows(
       yield { line, row };
     }
   }
+  if (!names) throw new StartError('The CSV file is empty');
 }
 
 /** The documented columns. @throws StartError if there is no column `unique_id`, or one that is not known */
 export async function* readCsv(input: Input): AsyncGenerator<Entry, void> {
-  let isChecked = false;
-  for await (const { line, row, problem } of readRows(input)) {
-    if (!row) {
-      yield { line, problem };
-      continue;
-    }
-    if (!isChecked) checkColumns(Object.keys(row));
-    isChecked = true;
-    yield { line, user: userOf(row) };
-  }
+  const rows = readRows(input, undefined, checkColumns);
+  for await (const { line, row, problem } of rows)
+    yield row ? { line, user: userOf(row) } : { line, problem };
 }
 
 function checkColumns(names: readonly string[]): void {
   if (!names.includes('unique_id'))
     throw new StartError(
-      'The first row of the CSV file must name its columns, and one of them must be unique_id',
+      'The first row of the CSV file must name its columns, separated by commas, and one of them must be unique_id',
     );
   const unknown = names.filter(
     (name) => !(CSV_COLUMNS as readonly string[]).includes(name),

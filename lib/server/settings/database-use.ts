@@ -1,0 +1,13 @@
+/**
+ * What a start may do to the database:
+ *
+ * - `serve`: create it, upgrade it, and encrypt its data keys with the newest key;
+ * - `create`: create it, but leave one that is there as it is;
+ * - `use`: only use what is there.
+ *
+ * A command must do no more than it says, for example with keys that somebody only tries.
+ */
+export type DatabaseUse = 'serve' | 'create' | 'use';
+
+/** Injection token of the {@link DatabaseUse}. */
+export const DATABASE_USE = Symbol('GAUTHIFY_DATABASE_USE');
