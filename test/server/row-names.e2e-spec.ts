@@ -26,6 +26,9 @@ it('A row that a changed database gives for another name is of no use', async ()
     const answer = await check(server, 'jane', code);
     expect(answer).not.toMatchObject({ authenticated: true });
   }
+  expect(await check(server, 'JANE', mallory.otp)).toMatchObject({
+    authenticated: true,
+  });
 });
 
 /** Makes "jane" find "JANE". */

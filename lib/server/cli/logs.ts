@@ -9,7 +9,7 @@ import {
   LOG_LEVELS,
   type ProgramOptions,
 } from '../settings/program-environment.js';
-import { StartError } from '../settings/start-error.js';
+import { loadPackage } from '../settings/load-package.js';
 
 /** What the program writes while it runs. */
 export interface Logs {
@@ -34,7 +34,11 @@ export async function createLogs(
 ): Promise<Logs> {
   const isInfo = LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf('info');
   if (format === 'text') return textLogs(level, isInfo);
-  const { pino } = await loadPino();
+  const { pino } = await loadPackage(
+    () => import('pino'),
+    'pino',
+    'LOG_FORMAT=json',
+  );
   const json = pino(
     {
       level,
@@ -128,15 +132,4 @@ function fieldsOf(report: RequestReport): object {
     error_code: report.errorCode,
     duration_ms: Math.round(report.durationMs * 1000) / 1000,
   };
-}
-
-async function loadPino() {
-  try {
-    return await import('pino');
-  } catch (error) {
-    throw new StartError(
-      'LOG_FORMAT=json needs the package pino: run npm install pino',
-      { cause: error },
-    );
-  }
 }

@@ -20,7 +20,7 @@ import { userCommand } from './commands/user.js';
 import { USAGE } from './usage.js';
 
 /** Exit codes, as `--help` documents them. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, usage: 2 } as const;
 
 /**
  * Runs the program.

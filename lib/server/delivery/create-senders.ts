@@ -6,6 +6,9 @@ import type { Outbox } from './outbox.js';
 import { SmtpSender } from './smtp-sender.js';
 import { TwilioSender } from './twilio-sender.js';
 
+/** The name of the outbox among the senders. */
+export const OUTBOX = 'outbox';
+
 /** A sender, with its name for people. */
 export interface NamedSender {
   name: string;
@@ -36,7 +39,7 @@ export async function createSenders(
       channel,
       senders.length > 0
         ? await Promise.all(senders)
-        : [{ name: 'outbox', sender: outbox }],
+        : [{ name: OUTBOX, sender: outbox }],
     ] as const;
   });
   return Object.fromEntries(await Promise.all(entries)) as Record<
@@ -53,7 +56,7 @@ export function describeSenders(
     channel,
     plansOf(options, channel)
       .map(({ name }) => name)
-      .join(', then ') || 'outbox',
+      .join(', then ') || OUTBOX,
   ]);
   return Object.fromEntries(entries) as Record<Channel, string>;
 }

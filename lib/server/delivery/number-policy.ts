@@ -43,8 +43,7 @@ export function placeOf(
     );
   const type = number?.getType();
   // Satellite and international networks: dear to call, and no country where it is noticed.
-  const isNowhere = number?.country === undefined && !countries;
-  if (isNowhere)
+  if (number?.country === undefined)
     throw new ParameterError(
       'The number is of no country: give one of a country',
       { errorCode: 'number_not_supported' },

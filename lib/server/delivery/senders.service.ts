@@ -2,10 +2,12 @@ import {
   Inject,
   Injectable,
   Logger,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import type { Channel } from '../../contract/channel.js';
+import { CHANNELS, type Channel } from '../../contract/channel.js';
 import { ServerError } from '../../contract/errors/server.error.js';
+import { STANDALONE } from '../settings/mount-path.js';
 import { Observer } from '../observability/observer.js';
 import {
   DeliveryUnknownError,
@@ -15,7 +17,7 @@ import {
   type Sender,
 } from '../settings/sender.interface.js';
 import { InFlight } from '../store/in-flight.js';
-import type { NamedSender } from './create-senders.js';
+import { type NamedSender, OUTBOX } from './create-senders.js';
 
 /** For all senders of a message together: below the 5 s after which a client abandons an attempt, so that the client still gets the answer. */
 const TIMEOUT_MS = 4_000;
@@ -27,7 +29,9 @@ export const DELIVERY_UNKNOWN = 'delivery_unknown';
 
 /** Hands messages over to the senders of their channel. */
 @Injectable()
-export class SendersService implements OnApplicationShutdown {
+export class SendersService
+  implements OnApplicationBootstrap, OnApplicationShutdown
+{
   private readonly logger = new Logger(SendersService.name);
 
   constructor(
@@ -35,7 +39,20 @@ export class SendersService implements OnApplicationShutdown {
     private readonly senders: Readonly<Record<Channel, readonly NamedSender[]>>,
     private readonly observer: Observer,
     private readonly inFlight: InFlight,
+    @Inject(STANDALONE) private readonly standalone: boolean,
   ) {}
+
+  onApplicationBootstrap(): void {
+    // The program says it itself, with the names of its variables.
+    if (this.standalone) return;
+    const kept = CHANNELS.filter((channel) =>
+      this.senders[channel].some(({ name }) => name === OUTBOX),
+    );
+    if (kept.length > 0)
+      this.logger.warn(
+        `Messages by ${kept.join(', ')} are kept in the outbox and not delivered: set the options smtp, twilio, smsHttp and voiceHttp, or senders`,
+      );
+  }
 
   /**
    * Hands a message over: to the next sender where the one before certainly did not

@@ -1,12 +1,13 @@
 import type { Twilio } from 'twilio';
 import type { TwilioOptions } from '../settings/delivery-options.js';
+import { escapeXml } from '../settings/http-template.js';
 import {
   DeliveryUnknownError,
   type Message,
   RecipientRefusedError,
   type Sender,
 } from '../settings/sender.interface.js';
-import { StartError } from '../settings/start-error.js';
+import { loadPackage } from '../settings/load-package.js';
 import { Gateway } from './gateway.js';
 
 /**
@@ -37,7 +38,11 @@ export class TwilioSender implements Sender {
 
   /** @throws StartError without the package `twilio` */
   static async load(options: TwilioOptions): Promise<TwilioSender> {
-    const { default: twilio } = await loadTwilio();
+    const { default: twilio } = await loadPackage(
+      () => import('twilio'),
+      'twilio',
+      'Option twilio',
+    );
     const { accountSid, authToken } = options;
     return new TwilioSender(
       (httpClient) =>
@@ -114,7 +119,7 @@ function at(baseUrl: string, uri: string): string {
 function spoken({ text, locale }: Message): string {
   const language = spokenLanguageOf(locale);
   const say = (words: string) =>
-    `<Say language="${escaped(language)}">${escaped(words)}</Say>`;
+    `<Say language="${escapeXml(language)}">${escapeXml(words)}</Say>`;
   const parts = text
     .split(/(\d(?:, \d)+)/)
     .filter((part) => part.trim() !== '')
@@ -130,18 +135,4 @@ function spoken({ text, locale }: Message): string {
 function spokenLanguageOf(locale: string): string {
   const { language, region } = new Intl.Locale(locale).maximize();
   return language === 'ar' ? 'arb' : `${language}-${region}`;
-}
-
-const escaped = (text: string) =>
-  text.replace(/[<>&"']/g, (char) => `&#${char.charCodeAt(0)};`);
-
-async function loadTwilio() {
-  try {
-    return await import('twilio');
-  } catch (error) {
-    throw new StartError(
-      'Option twilio needs the package twilio: run npm install twilio',
-      { cause: error },
-    );
-  }
 }

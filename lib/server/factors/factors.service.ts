@@ -14,7 +14,7 @@ import { NewFactors } from './new-factors.js';
 import { PASS_PARAMETERS, TOTP_DEFAULTS } from './otp.js';
 
 /** Factors that a person gives a name to; each one is another secret to guess at. */
-const MAX_TOTPS = 10;
+export const MAX_TOTPS = 10;
 
 /** A user with the factors that the contract shows as `key`, `otp` and `recovery_codes_left`. */
 export interface User extends UserRow {

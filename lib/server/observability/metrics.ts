@@ -5,7 +5,7 @@ import type {
   MetricsRegistry,
   RequestReport,
 } from '../settings/observability-options.js';
-import { StartError } from '../settings/start-error.js';
+import { loadPackage } from '../settings/load-package.js';
 import type { Database } from '../store/database.js';
 
 /** How a check ended; `failed` is a failure of the server. */
@@ -160,13 +160,5 @@ export class Metrics {
 }
 
 /** @throws StartError if the package is missing */
-export async function loadPrometheus(): Promise<typeof Prometheus> {
-  try {
-    return await import('prom-client');
-  } catch (error) {
-    throw new StartError(
-      'Option metrics needs the package prom-client: run npm install prom-client',
-      { cause: error },
-    );
-  }
-}
+export const loadPrometheus = (): Promise<typeof Prometheus> =>
+  loadPackage(() => import('prom-client'), 'prom-client', 'Option metrics');

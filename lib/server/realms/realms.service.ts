@@ -4,6 +4,7 @@ import {
   type ServerSettings,
 } from '../settings/server.options.js';
 import { shown } from '../settings/option-type.js';
+import { REALM, REALM_IS } from '../settings/realm-key.js';
 import { StartError } from '../settings/start-error.js';
 import {
   DATABASE,
@@ -198,10 +199,8 @@ export class RealmsService {
 
 /** @throws StartError */
 export function checkName(name: string): void {
-  if (!/^[\w.-]{1,64}$/.test(name))
-    throw new StartError(
-      'The name of a realm must be 1 to 64 letters, digits, "_", "." or "-"',
-    );
+  if (!REALM.test(name))
+    throw new StartError(`The name of a realm must be ${REALM_IS}`);
 }
 
 const rowOf = (db: Queries, name: string): Promise<RealmRow | undefined> =>

@@ -15,12 +15,13 @@ export function escapeFor(
   if (/\bjson\b/i.test(type))
     return (text) => JSON.stringify(text).slice(1, -1);
   if (/x-www-form-urlencoded/i.test(type)) return encodeURIComponent;
-  if (/\bxml\b/i.test(type))
-    return (text) =>
-      text.replace(/[<>&"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  if (/\bxml\b/i.test(type)) return escapeXml;
   if (/^text\/plain\b/i.test(type)) return (text) => text;
   return undefined;
 }
+
+export const escapeXml: Escape = (text) =>
+  text.replace(/[<>&"']/g, (char) => `&#${char.charCodeAt(0)};`);
 
 /** Whether a template of JSON is JSON once it is filled in: `{"text":{text}}` is not. */
 export function isSound(

@@ -9,8 +9,12 @@ export interface RealmKey {
   key: string;
 }
 
+/** The name of a realm, and that in words. */
+export const REALM = /^[\w.-]{1,64}$/;
+export const REALM_IS = '1 to 64 letters, digits, "_", "." or "-"';
+
 const FIELDS = [
-  ['realm', /^[\w.-]{1,64}$/, '1 to 64 letters, digits, "_", "." or "-"'],
+  ['realm', REALM, REALM_IS],
   [
     'key',
     /^[!-~]{16,255}$/,

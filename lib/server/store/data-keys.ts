@@ -32,7 +32,7 @@ export class DataKeys {
     private readonly now: () => number,
     /** Keys that encrypted records before there were data keys. */
     private readonly existing: readonly EncryptionKey[],
-    /** Decrypts what the provider does not know, on the way from encryption keys to a provider. */
+    /** Decrypts what encryption keys encrypted, on the way from them to a provider. */
     private readonly former: LocalKeyProvider,
   ) {}
 

@@ -9,7 +9,7 @@ export type Owner = Pick<UserRow, 'realm' | 'unique_id'>;
  * Marks seals that are bound to the user's `unique_id`; older ones are bound to the
  * row, and begin with the id of a key, which contains no colon.
  */
-export const CURRENT = '2:';
+export const SEAL_PREFIX = '2:';
 
 /**
  * Seals and opens the secrets of factors. A secret is bound to its realm,
@@ -21,16 +21,16 @@ export class FactorSecrets {
   constructor(private readonly keyring: Keyring) {}
 
   seal(secret: Buffer, owner: Owner, place: SealedPlace): string {
-    return CURRENT + this.keyring.seal(secret, placeOf(owner, place));
+    return SEAL_PREFIX + this.keyring.seal(secret, placeOf(owner, place));
   }
 
   /** @throws Error if the secret was altered or moved, or its key is not in the ring */
   open(factor: Sealed, owner: Owner): Buffer {
     const { secret } = factor;
-    if (!secret.startsWith(CURRENT))
+    if (!secret.startsWith(SEAL_PREFIX))
       throw new Error('The secret of a factor has an old seal');
     return this.keyring.open(
-      secret.slice(CURRENT.length),
+      secret.slice(SEAL_PREFIX.length),
       placeOf(owner, factor),
     );
   }
@@ -55,7 +55,7 @@ export class FactorSecrets {
     owner: Owner,
   ): string | undefined {
     const { secret, kind, user_id } = factor;
-    if (kind === 'recovery' || secret.startsWith(CURRENT)) return undefined;
+    if (kind === 'recovery' || secret.startsWith(SEAL_PREFIX)) return undefined;
     const field = kind === 'totp' ? 'totp_secret' : 'otp_secret';
     const opened = this.keyring.open(secret, `users\n${user_id}\n${field}`);
     return this.seal(opened, owner, factor);

@@ -7,7 +7,11 @@ import {
 } from '@nestjs/common';
 import { DATABASE, type Database, type Unit } from './database.js';
 import { DataKeys } from './data-keys.js';
-import { CURRENT, FactorSecrets, SEALED_COLUMNS } from './factor-secrets.js';
+import {
+  SEAL_PREFIX,
+  FactorSecrets,
+  SEALED_COLUMNS,
+} from './factor-secrets.js';
 import { Keyring } from './keyring.js';
 import { answerPlace } from './idempotency-store.js';
 
@@ -95,7 +99,7 @@ export class KeyRotation
           .selectFrom('factors')
           .select('id')
           .where('kind', '!=', 'recovery')
-          .where('secret', 'not like', `${CURRENT}${id}.%`)
+          .where('secret', 'not like', `${SEAL_PREFIX}${id}.%`)
           .limit(1)
           .executeTakeFirst(),
       'commands',
@@ -151,7 +155,7 @@ export class KeyRotation
         users.map((user) => user.id),
       )
       .where('kind', '!=', 'recovery')
-      .where('secret', 'not like', `${CURRENT}${id}.%`)
+      .where('secret', 'not like', `${SEAL_PREFIX}${id}.%`)
       .execute();
     for (const factor of factors) {
       const owner = users.find((user) => user.id === factor.user_id)!;

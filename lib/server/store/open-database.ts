@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Migrator } from 'kysely';
 import type { DatabaseUse } from '../settings/database-use.js';
 import { isPostgres, sqliteFile } from '../settings/database-url.js';
+import { loadPackage } from '../settings/load-package.js';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
 import { MIGRATIONS } from './migrations.js';
@@ -31,24 +32,17 @@ export async function openDatabase(
 ): Promise<Database> {
   const migrateFor = (db: Queries) => migrate(db, use);
   if (isPostgres(url)) {
-    const { PostgresDatabase } = await loadPostgres();
+    const { PostgresDatabase } = await loadPackage(
+      () => import('./postgres-database.js'),
+      'pg',
+      'Option database: a postgres:// URL',
+    );
     return await PostgresDatabase.open(url, migrateFor);
   }
   const file = sqliteFile(url);
   if (use === 'use' && file !== ':memory:' && !existsSync(file))
     throw missing(resolve(file));
   return await SqliteDatabase.open(file, migrateFor);
-}
-
-async function loadPostgres() {
-  try {
-    return await import('./postgres-database.js');
-  } catch (error) {
-    throw new StartError(
-      'Option database: a postgres:// URL needs the package pg: run npm install pg',
-      { cause: error },
-    );
-  }
 }
 
 /** On PostgreSQL, under an advisory lock and in one transaction. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
 import {
-  CURRENT,
+  SEAL_PREFIX,
   type FactorSecrets,
   SEALED_COLUMNS,
 } from './factor-secrets.js';
@@ -87,7 +87,7 @@ async function setState(
 /** Whether the database holds anything that 0.1.0 did not store, or lacks what its migration made. */
 async function hasNewRecords(db: Queries): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from factors where secret like ${`${CURRENT}%`} or kind = 'recovery'
+    select 1 from factors where secret like ${`${SEAL_PREFIX}%`} or kind = 'recovery'
     union all
     select 1 from api_keys where binding <> ''
     union all
@@ -107,7 +107,7 @@ async function resealFactors(
       .innerJoin('users', 'users.id', 'factors.user_id')
       .select([...SEALED_COLUMNS, 'realm', 'unique_id'])
       .where('kind', '!=', 'recovery')
-      .where('secret', 'not like', `${CURRENT}%`)
+      .where('secret', 'not like', `${SEAL_PREFIX}%`)
       .limit(ROWS_AT_ONCE)
       .execute();
     for (const factor of factors)

@@ -3,7 +3,7 @@ import { parseDto } from '../../contract/dto/parse-dto.js';
 import { PASS_PARAMETERS, TOTP_DEFAULTS } from '../factors/otp.js';
 import type { FactorRow } from '../store/schema.js';
 import { fromBase32 } from './base32.js';
-import { idOf, timeOf } from './check-fields.js';
+import { idOf, wholeNumberOf } from './check-fields.js';
 import type { ExchangeFactor } from './exchange.js';
 import { newId } from './new-row.js';
 
@@ -64,14 +64,14 @@ export function checkFactor(
     algorithm: parameters.algorithm,
     digits: parameters.digits,
     period: parameters.period,
-    counter: timeOf(given.counter, 0),
-    created_at: timeOf(given.created_at, defaults.created_at),
-    last_used_at: timeOf(given.last_used_at, null),
+    counter: wholeNumberOf(given.counter, 0),
+    created_at: wholeNumberOf(given.created_at, defaults.created_at),
+    last_used_at: wholeNumberOf(given.last_used_at, null),
     // Only an app that was never used expires.
     expires_at:
       kind === 'otp' || state === 'active'
         ? null
-        : timeOf(given.expires_at, null),
+        : wholeNumberOf(given.expires_at, null),
   };
   const isWrong = Object.values(factor).includes(undefined);
   return isWrong

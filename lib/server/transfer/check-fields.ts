@@ -2,7 +2,7 @@
 const LATEST_TIME = 8.64e15;
 
 /** A whole number that is not negative, and not later than any time; `fallback` if there is none, `undefined` if it is something else. */
-export function timeOf<Fallback>(
+export function wholeNumberOf<Fallback>(
   value: unknown,
   fallback: Fallback,
 ): number | Fallback | undefined {

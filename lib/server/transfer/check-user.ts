@@ -1,3 +1,5 @@
+import { MAX_TOTPS } from '../factors/factors.service.js';
+import { REALM } from '../settings/realm-key.js';
 import { randomUUID } from 'node:crypto';
 import {
   isRecoveryCode,
@@ -9,16 +11,15 @@ import { parseDto } from '../../contract/dto/parse-dto.js';
 import { wireNameOf } from '../../contract/dto/wire-name.decorator.js';
 import { toE164 } from '../../contract/dto/phone-number.js';
 import { PASS_PARAMETERS, TOTP_DEFAULTS } from '../factors/otp.js';
+import { isObject } from '../settings/option-type.js';
 import type { FactorSecrets } from '../store/factor-secrets.js';
 import type { FactorRow, UserRow } from '../store/schema.js';
 import { checkFactor, type OpenFactor } from './check-factor.js';
-import { idOf, timeOf } from './check-fields.js';
+import { idOf, wholeNumberOf } from './check-fields.js';
 import type { ExchangeFactor, ExchangeUser } from './exchange.js';
-import { isRecord, textOf } from './input.js';
+import { textOf } from './input.js';
 import { newId, newSecret } from './new-row.js';
 
-/** As many as a user may add [factors.service.ts]. */
-const MAX_TOTPS = 10;
 const MAX_RECOVERY_CODES = 100;
 
 /** A user that may be stored. */
@@ -54,7 +55,7 @@ export function checkUser(
   const user = userOf(given, context);
   if (typeof user === 'string') return user;
   const list = given.factors ?? [];
-  if (!Array.isArray(list) || !list.every(isRecord))
+  if (!Array.isArray(list) || !list.every(isObject))
     return 'factors must be a list of objects';
   const enrolled = given.enrolled === '' ? undefined : asFlag(given.enrolled);
   if (enrolled !== undefined && typeof enrolled !== 'boolean')
@@ -110,7 +111,7 @@ function userOf(
   { realm: own, now }: CheckContext,
 ): UserRow | string {
   const realm = own ?? given.realm;
-  if (typeof realm !== 'string' || !/^[\w.-]{1,64}$/.test(realm))
+  if (typeof realm !== 'string' || !REALM.test(realm))
     return 'has no realm: give one with --realm';
   const { value, problems } = parseDto(CreateUserDto, {
     unique_id: given.unique_id,
@@ -128,10 +129,10 @@ function userOf(
     return message.replace(property, wireNameOf(CreateUserDto, property));
   }
   const [failures, nextAttemptAt, wrongCodesUntil, createdAt] = [
-    timeOf(given.failures, 0),
-    timeOf(given.next_attempt_at, 0),
-    timeOf(given.wrong_codes_until, 0),
-    timeOf(given.created_at, now),
+    wholeNumberOf(given.failures, 0),
+    wholeNumberOf(given.next_attempt_at, 0),
+    wholeNumberOf(given.wrong_codes_until, 0),
+    wholeNumberOf(given.created_at, now),
   ];
   if (failures === undefined) return 'failures must be a whole number';
   if (failures > 0x7fffffff) return 'failures is too large';
@@ -187,7 +188,7 @@ function recoveryOf(
     digits: 10,
     period: 0,
     counter: 0,
-    created_at: timeOf(from.created_at, now) ?? now,
+    created_at: wholeNumberOf(from.created_at, now) ?? now,
     last_used_at: null,
     expires_at: null,
   });

@@ -1,6 +1,6 @@
 import type { Decrypter, Encrypter } from 'age-encryption';
 import { type Input, readDocument } from './input.js';
-import { loadPackage } from './load-package.js';
+import { loadPackage } from '../settings/load-package.js';
 import { StartError } from '../settings/start-error.js';
 
 /** First bytes of a file encrypted with age, https://age-encryption.org/v1, and of the same in ASCII. */

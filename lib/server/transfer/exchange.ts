@@ -89,7 +89,7 @@ export interface ExportEnd {
 export const EXPORT_FORMAT = 'nestjs-gauthify export';
 export const EXPORT_VERSION = 1;
 
-/** Columns of a user that an export carries under their own names. */
+/** Columns of a user that are stored; an export carries them under these names. */
 export const USER_COLUMNS = [
   'id',
   'realm',

@@ -25,7 +25,6 @@ export class UsersByFactor {
     uniqueId: string,
     owner: string,
     factor: ExchangeFactor,
-    details: ExchangeUser = {},
   ): void {
     const known = this.users.get(uniqueId);
     if (known) {
@@ -35,7 +34,7 @@ export class UsersByFactor {
       this.users.set(uniqueId, {
         line,
         owner,
-        user: { ...details, unique_id: uniqueId, factors: [factor] },
+        user: { unique_id: uniqueId, factors: [factor] },
         isAmbiguous: false,
       });
   }

@@ -157,7 +157,7 @@ class ImportRun {
     );
     const isNew = ({ checked }: Numbered) => !existing(checked.user);
     await this.create(batch.filter(isNew));
-    await this.meet(
+    await this.skipOrUpdate(
       batch.filter((one) => !isNew(one)),
       existing,
     );
@@ -181,14 +181,14 @@ class ImportRun {
     const isStored = ({ checked }: Numbered) => stored.has(checked.user.id);
     batch.filter(isStored).forEach((one) => this.created(one));
     // Created by the server since they were looked for.
-    await this.meet(
+    await this.skipOrUpdate(
       batch.filter((one) => !isStored(one)),
       () => undefined,
     );
   }
 
   /** Users who exist. */
-  private async meet(
+  private async skipOrUpdate(
     batch: readonly Numbered[],
     rowOf: (user: UserRow) => UserRow | undefined,
   ): Promise<void> {

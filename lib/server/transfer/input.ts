@@ -87,10 +87,6 @@ export function parseJson(text: string): unknown {
   }
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A text, or a number as one; empty for anything else: `String` may throw for an object of a file. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number'

@@ -181,7 +181,11 @@ it('never shows a secret, an address, a number or an id', async () => {
 });
 
 it('says that an export was cut off, and keeps what came before', async () => {
-  const header = { format: 'nestjs-gauthify export', version: 1, keys: [] };
+  const header = {
+    format: 'nestjs-gauthify export',
+    version: 1,
+    recovery_keys: [],
+  };
   const user = (id: string) => ({ realm: 'test', unique_id: id });
   const cut = jsonLines([header, user('cut 1'), user('cut 2')]);
   await expect(importInto(server, cut)).rejects.toThrow('cut off');

@@ -10,6 +10,7 @@ import type {
 import type { KeycloakId } from '../../transfer/readers/keycloak.js';
 import { type Format, FORMATS } from '../../transfer/readers/formats.js';
 import { isObject, shown } from '../../settings/option-type.js';
+import { REALM, REALM_IS } from '../../settings/realm-key.js';
 import { StartError } from '../../settings/start-error.js';
 import type { CommandTools } from '../command-tools.js';
 import { tellImport } from '../import-report.js';
@@ -94,10 +95,8 @@ function check(
     );
   if (format === 'jsonl' && /\.csv$/i.test(file))
     command.error('error: give --format csv for a CSV file');
-  if (realm !== undefined && !/^[\w.-]{1,64}$/.test(realm))
-    command.error(
-      'error: --realm must be 1 to 64 letters, digits, "_", "." or "-"',
-    );
+  if (realm !== undefined && !REALM.test(realm))
+    command.error(`error: --realm must be ${REALM_IS}`);
   if (
     [file, passphraseFile, identityFile, secretFile].filter(
       (one) => one === '-',

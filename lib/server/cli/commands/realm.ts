@@ -157,6 +157,10 @@ async function withRealms(
 
 async function changesOf(options: Settings): Promise<object> {
   const { issuer, returnUrl, texts, meta, clear = [] } = options;
+  const cleared: [string, null][] = clear.map((option) => [
+    SETTINGS[option]!,
+    null,
+  ]);
   return {
     issuer,
     returnUrl,
@@ -164,7 +168,7 @@ async function changesOf(options: Settings): Promise<object> {
     countries: options.country,
     texts: texts === undefined ? undefined : await jsonOf(texts),
     meta: meta === undefined ? undefined : await jsonOf(meta),
-    ...Object.fromEntries(clear.map((option) => [SETTINGS[option], null])),
+    ...(Object.fromEntries(cleared) as Record<string, null>),
   };
 }
 

@@ -1,6 +1,7 @@
+import { isObject } from '../../settings/option-type.js';
 import type { Entry } from '../exchange.js';
 import { UsersByFactor } from '../group-by-user.js';
-import { type Input, isRecord, readJson, textOf } from '../input.js';
+import { type Input, readJson, textOf } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 import { accountOf } from './otpauth.js';
 
@@ -13,7 +14,7 @@ import { accountOf } from './otpauth.js';
  */
 export async function* readAuthy(input: Input): AsyncGenerator<Entry, void> {
   const json = await readJson(input);
-  const tokens = isRecord(json) ? json.decrypted_authenticator_tokens : json;
+  const tokens = isObject(json) ? json.decrypted_authenticator_tokens : json;
   if (!Array.isArray(tokens))
     throw new StartError(
       'The file has no decrypted_authenticator_tokens: decrypt the seeds first; a list of otpauth:// URIs is --format otpauth',
@@ -21,9 +22,9 @@ export async function* readAuthy(input: Input): AsyncGenerator<Entry, void> {
   const users = new UsersByFactor();
   for (const [index, token] of (tokens as unknown[]).entries()) {
     const line = index + 1;
-    const name = isRecord(token) ? textOf(token.name) : '';
+    const name = isObject(token) ? textOf(token.name) : '';
     const account = accountOf(name);
-    if (!isRecord(token) || account === '')
+    if (!isObject(token) || account === '')
       yield { line, problem: 'is a token without a name' };
     else
       users.add(line, account, name, {

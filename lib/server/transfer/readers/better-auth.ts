@@ -1,13 +1,8 @@
+import { isObject } from '../../settings/option-type.js';
 import { createHash } from 'node:crypto';
 import { toBase32 } from '../../factors/otp.js';
 import type { Entry } from '../exchange.js';
-import {
-  type Input,
-  isHex,
-  isRecord,
-  parseJson,
-  readDocument,
-} from '../input.js';
+import { type Input, isHex, parseJson, readDocument } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 import { openXChaCha } from '../xchacha.js';
 import { readRows } from './csv.js';
@@ -46,7 +41,7 @@ async function* rowsOf(input: Input): AsyncGenerator<Row, void> {
   const json = parseJson(text);
   if (!Array.isArray(json)) throw new StartError('The file is not JSON');
   for (const [index, row] of (json as unknown[]).entries())
-    yield isRecord(row)
+    yield isObject(row)
       ? { line: index + 1, row }
       : { line: index + 1, problem: 'is not a row of the table twoFactor' };
 }

@@ -1,6 +1,6 @@
 import type { Entry, ExchangeUser } from '../exchange.js';
 import { type Input, readLines } from '../input.js';
-import { loadPackage } from '../load-package.js';
+import { loadPackage } from '../../settings/load-package.js';
 import { StartError } from '../../settings/start-error.js';
 
 /** Columns of a CSV file, all but the first optional, in any order. */

@@ -1,3 +1,4 @@
+import { isObject } from '../../settings/option-type.js';
 import {
   type Entry,
   EXPORT_FORMAT,
@@ -7,7 +8,7 @@ import {
   type RecoveryKey,
 } from '../exchange.js';
 import type { ReadOptions } from './readers.js';
-import { type Input, isRecord, parseJson, readLines } from '../input.js';
+import { type Input, parseJson, readLines } from '../input.js';
 import { idOfKey } from '../../store/recovery-keys.js';
 import { StartError } from '../../settings/start-error.js';
 
@@ -29,7 +30,7 @@ export async function* readJsonLines(
   let announced: unknown;
   for await (const { line, text } of readLines(input)) {
     const json = text === undefined ? undefined : parseJson(text);
-    if (!isRecord(json)) {
+    if (!isObject(json)) {
       users += 1;
       yield { line, problem: 'is not a JSON object in one line' };
       continue;
@@ -60,7 +61,7 @@ const isRealm = (
 
 /** Its id is made of the key: a key cannot take the place of another one. */
 function isRecoveryKey(value: unknown): value is RecoveryKey {
-  if (!isRecord(value) || typeof value.key !== 'string') return false;
+  if (!isObject(value) || typeof value.key !== 'string') return false;
   const key = Buffer.from(value.key, 'base64');
   return key.length === 32 && value.id === idOfKey(key);
 }

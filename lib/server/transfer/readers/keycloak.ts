@@ -1,6 +1,7 @@
+import { isObject } from '../../settings/option-type.js';
 import { toBase32 } from '../../factors/otp.js';
 import type { Entry, ExchangeFactor, ExchangeUser } from '../exchange.js';
-import { type Input, isRecord, parseJson, readJson, textOf } from '../input.js';
+import { type Input, parseJson, readJson, textOf } from '../input.js';
 import { StartError } from '../../settings/start-error.js';
 
 /** What of a Keycloak user is the `unique_id` here. */
@@ -18,20 +19,20 @@ export async function* readKeycloak(
   id: KeycloakId = 'username',
 ): AsyncGenerator<Entry, void> {
   const json = await readJson(input);
-  const users = isRecord(json) ? json.users : json;
+  const users = isObject(json) ? json.users : json;
   if (!Array.isArray(users))
     throw new StartError(
       'The file has no users: run kc.sh export with --users same_file or different_files, and import the files of users',
     );
   for (const [index, user] of (users as unknown[]).entries()) {
     const line = index + 1;
-    if (!isRecord(user)) {
+    if (!isObject(user)) {
       yield { line, problem: 'is not a user of Keycloak' };
       continue;
     }
     const credentials = Array.isArray(user.credentials) ? user.credentials : [];
     const factors = (credentials as unknown[])
-      .filter(isRecord)
+      .filter(isObject)
       .filter(({ type }) => ['otp', 'totp', 'hotp'].includes(textOf(type)))
       .map(factorOf);
     if (factors.length > 0) yield { line, user: userOf(user, id, factors) };
@@ -80,5 +81,5 @@ function factorOf(credential: Record<string, unknown>): ExchangeFactor {
 
 function parsed(json: unknown): Record<string, unknown> {
   const value = typeof json === 'string' ? parseJson(json) : undefined;
-  return isRecord(value) ? value : {};
+  return isObject(value) ? value : {};
 }

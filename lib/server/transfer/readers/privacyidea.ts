@@ -1,11 +1,11 @@
+import { isObject } from '../../settings/option-type.js';
 import { toBase32 } from '../../factors/otp.js';
-import type { Entry, ExchangeFactor, ExchangeUser } from '../exchange.js';
+import type { Entry, ExchangeFactor } from '../exchange.js';
 import { openFernet } from '../fernet.js';
 import { UsersByFactor } from '../group-by-user.js';
 import {
   type Input,
   isHex,
-  isRecord,
   parseJson,
   readDocument,
   textOf,
@@ -83,8 +83,8 @@ function addToken(
   line: number,
   token: unknown,
 ): string | undefined {
-  if (!isRecord(token)) return 'is not a token of privacyIDEA';
-  const user = isRecord(token.user) ? token.user : {};
+  if (!isObject(token)) return 'is not a token of privacyIDEA';
+  const user = isObject(token.user) ? token.user : {};
   if (typeof user.login !== 'string' || user.login === '')
     return 'is a token that belongs to nobody';
   const type = textOf(token.type).toLowerCase();
@@ -101,12 +101,8 @@ function addToken(
     textOf(user.realm),
     textOf(user.resolver),
   ]);
-  users.add(line, user.login, owner, factorOf(token, type), detailsOf(user));
+  users.add(line, user.login, owner, factorOf(token, type));
   return undefined;
-}
-
-function detailsOf(user: Record<string, unknown>): ExchangeUser {
-  return { display_name: user.login };
 }
 
 function factorOf(
@@ -119,7 +115,7 @@ function factorOf(
   }: Record<string, unknown>,
   kind: 'totp' | 'hotp',
 ): ExchangeFactor {
-  const { timeStep, hashlib } = isRecord(info) ? info : {};
+  const { timeStep, hashlib } = isObject(info) ? info : {};
   return {
     kind,
     name: description,
