@@ -101,7 +101,7 @@ export async function exportOf(
   };
   return await app.get<Database>(DATABASE).snapshot(async (db) => {
     let text = '';
-    const report = { users: 0, factors: 0, recoveryCodes: 0 };
+    const report = { users: 0, apps: 0, recoveryCodes: 0 };
     for await (const lines of exportLines(db, realm, services, report)) {
       text += lines;
       await each();

@@ -66,9 +66,13 @@ it('holds what it needs and nothing else', () => {
   expect(files.filter((file) => !/^(dist|docs)\//.test(file)).sort()).toEqual([
     'CHANGELOG.md',
     'CONTRIBUTING.md',
+    'Dockerfile',
     'LICENSE',
     'README.md',
     'SECURITY.md',
+    'compose.yaml',
+    'deploy/Caddyfile',
+    'deploy/gauthify-server.service',
     'package.json',
   ]);
   expect(files).toContain('docs/images/sample.png');

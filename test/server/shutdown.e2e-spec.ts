@@ -158,6 +158,7 @@ it('answers every request that it accepted, and is not ready meanwhile', async (
   for (const done of receipts) done();
   expect(await Promise.all(sent)).toEqual(users.map(() => 200));
   expect(await exited).toEqual([0, null]);
+  expect(printed).toMatch(/^SIGTERM: finishing the requests.*\n[^]*^Ended$/m);
   // None that the server saw was cut off: that would be a 499 in its log, and one answer less.
   const logged = printed.match(/POST \/v1\/check \d+/g);
   expect(new Set(logged)).toEqual(

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ValidationPipe } from '@nestjs/common';
 import { instanceToPlain } from 'class-transformer';
 import { CreateUserDto } from './create-user.dto.js';
+import { toE164 } from './phone-number.js';
 import { parseDto } from './parse-dto.js';
 import { UpdateUserDto } from './update-user.dto.js';
 import { wireNameOf } from './wire-name.decorator.js';
@@ -135,6 +136,10 @@ describe('validating a DTO', () => {
 
   it('takes numbers of other countries', () => {
     expect(problems({ smsNumber: '+442083661177' })).toEqual([]);
+    // A form that did not encode the plus sign.
+    expect(problems({ smsNumber: ' 442083661177' })).toEqual([]);
+    expect(toE164(' 442083661177')).toBe('+442083661177');
+    expect(toE164(' 9162627232')).toBe('+19162627232');
   });
 
   it('does not let a display name be cleared, but leaves it out', () => {

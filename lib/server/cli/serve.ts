@@ -43,7 +43,7 @@ export async function serve(env: Environment): Promise<void> {
     { abortOnError: false, bufferLogs: true, autoFlushLogs: false },
   );
   await app.listen(port, host);
-  closeOnSignals(app, shutdown);
+  closeOnSignals(app, shutdown, print);
   app.useLogger(logger);
   Logger.flush();
   // A key that is printed must not end up in a log.

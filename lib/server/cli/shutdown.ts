@@ -15,11 +15,13 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 export function closeOnSignals(
   app: INestApplication,
   { delayMs, timeoutMs }: ShutdownTimes,
+  print: (line: string) => void,
 ): void {
   let isClosing = false;
-  const close = async () => {
+  const close = async (signal: string) => {
     if (isClosing) process.exit(1);
     isClosing = true;
+    print(`${signal}: finishing the requests that were accepted`);
     app.get(Readiness).drain();
     await sleep(delayMs);
     setTimeout(() => {
@@ -29,7 +31,8 @@ export function closeOnSignals(
       process.exit(1);
     }, timeoutMs);
     await app.close();
+    print('Ended');
     process.exit(0);
   };
-  for (const signal of SIGNALS) process.on(signal, () => void close());
+  for (const signal of SIGNALS) process.on(signal, () => void close(signal));
 }

@@ -18,8 +18,8 @@ const USERS_AT_ONCE = 500;
 
 export interface ExportReport {
   users: number;
-  /** authenticator apps and one-time passes */
-  factors: number;
+  /** authenticator apps, also those that were never used */
+  apps: number;
   recoveryCodes: number;
 }
 
@@ -53,9 +53,10 @@ export async function* exportLines(
       let lines = '';
       for (const user of users) {
         const own = factors.get(user.id) ?? [];
-        const codes = own.filter(({ kind }) => kind === 'recovery').length;
-        report.recoveryCodes += codes;
-        report.factors += own.length - codes;
+        for (const { kind } of own) {
+          if (kind === 'recovery') report.recoveryCodes += 1;
+          if (kind === 'totp') report.apps += 1;
+        }
         lines += `${JSON.stringify(lineOf(user, own, secrets))}\n`;
       }
       yield lines;

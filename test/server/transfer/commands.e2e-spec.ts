@@ -96,7 +96,7 @@ it(
     const plain = await run(['export', 'a.jsonl', '--all', '--plain']);
     expect(plain).toMatchObject({ errors: '', code: 0 });
     expect(plain.output).toMatch(
-      /Exported 2 users with 4 factors and 1 recovery codes.\n/,
+      /Exported 2 users with 2 authenticator apps and 1 recovery codes.\n/,
     );
     expect(plain.output).toContain('not encrypted');
     expect(statSync(at('a.jsonl')).mode & 0o777).toBe(0o600);

@@ -119,8 +119,11 @@ async function checkSmtp(
   try {
     await new SmtpSender(smtp).verify();
   } catch (error) {
+    const { message } = error as Error;
     throw new StartError(
-      `SMTP_URL: the mail server could not be logged in at: ${(error as Error).message}`,
+      /wrong version number/.test(message)
+        ? 'SMTP_URL: the mail server speaks no TLS at this port: write smtp:// for STARTTLS'
+        : `SMTP_URL: the mail server could not be logged in at: ${message}`,
       { cause: error },
     );
   }

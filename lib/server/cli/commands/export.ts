@@ -127,7 +127,7 @@ async function exportUsers(
       throw new StartError(
         'The connection to the database was lost: what was written is incomplete',
       );
-    const report: ExportReport = { users: 0, factors: 0, recoveryCodes: 0 };
+    const report: ExportReport = { users: 0, apps: 0, recoveryCodes: 0 };
     const lines = exportLines(db, realm, services, report);
     const bytes = told(lines, () =>
       tools.progress(`${report.users} users written`),
@@ -159,10 +159,10 @@ async function writeToStdout(content: Input): Promise<void> {
 }
 
 function sentencesOf(
-  { users, factors, recoveryCodes }: ExportReport,
+  { users, apps, recoveryCodes }: ExportReport,
   isPlain: boolean,
 ): string[] {
-  const all = `${users} users with ${factors} factors and ${recoveryCodes} recovery codes.`;
+  const all = `${users} users with ${apps} authenticator apps and ${recoveryCodes} recovery codes.`;
   return isPlain
     ? [
         `Exported ${all}`,
