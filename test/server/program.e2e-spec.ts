@@ -83,7 +83,7 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
 
   // Which driver it uses: Node 20 contains no SQLite.
   expect(first.output).toMatch(
-    /^Database gauthify\.sqlite \((better-sqlite3|node:sqlite)\); e-mail by outbox/m,
+    /^Database gauthify\.sqlite \((better-sqlite3|node:sqlite)\), new; e-mail by outbox/m,
   );
 
   const second = await run({}, /API keys exist .*\n/);
@@ -91,6 +91,7 @@ it('starts without configuration, creates a key once, keeps it, and ends on SIGT
   expect(second.output).toMatch(
     /API keys exist for realm default; a key is shown only once, when it is created\. If it is lost, .*gauthify-server key create default\n/,
   );
+  expect(second.output).not.toContain(', new');
   expect((await get(second.output)).status).toBe(200);
 });
 
@@ -253,7 +254,7 @@ it.each(['--port=5000', 'start'])(
   async (argument) => {
     const { output, errors, code } = await run({}, undefined, [argument]);
     expect(errors).toMatch(
-      /^gauthify-server: (unknown option '--port=5000'|there is no command start)\nSee gauthify-server --help\n+$/,
+      /^gauthify-server: (unknown option '--port=5000'|there is no command start)\nSee gauthify-server (serve )?--help\n+$/,
     );
     expect([output, code]).toEqual(['', 2]);
   },
