@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { optionsFromEnvironment } from 'nestjs-gauthify/server';
+import { loadKeyProvider } from '../../lib/server/cli/load-key-provider.js';
 import ts from 'typescript';
 import { ERROR_CODES } from '../../lib/contract/error-codes.js';
 import {
