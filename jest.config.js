@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** ESM under jest: run with `node --experimental-vm-modules`; see `npm run jest`. */
 export default {
   testEnvironment: 'node',
@@ -5,8 +7,8 @@ export default {
   globalTeardown: '<rootDir>/test/helpers/postgres-teardown.mjs',
   // For what hangs; a busy machine is no failure.
   testTimeout: 30_000,
-  // Half of them wait for sockets: one worker a core leaves none idle.
-  maxWorkers: '100%',
+  // Half of them wait for sockets and programs: one worker a core would leave cores idle.
+  maxWorkers: availableParallelism() + 1,
   testMatch: ['<rootDir>/lib/**/*.spec.ts', '<rootDir>/test/**/*.e2e-spec.ts'],
   // A global is slow to read inside jest's vm: drawing a QR code took 30 times as long.
   sandboxInjectedGlobals: ['Math'],

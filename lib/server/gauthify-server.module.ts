@@ -106,7 +106,12 @@ import { UsersService } from './users/users.service.js';
     { provide: DATABASE_USE, useValue: 'serve' satisfies DatabaseUse },
     {
       provide: DataKeys,
-      inject: [GAUTHIFY_SERVER_OPTIONS, SERVER_SETTINGS, DATABASE],
+      inject: [
+        GAUTHIFY_SERVER_OPTIONS,
+        SERVER_SETTINGS,
+        DATABASE,
+        DATABASE_USE,
+      ],
       useFactory: createDataKeys,
     },
     {

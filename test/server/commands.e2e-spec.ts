@@ -204,12 +204,32 @@ it('a command only looks, where it says so', async () => {
   expect(await run('key list', { DATABASE_URL })).toMatchObject({ code: 0 });
   // Of an older version.
   const older = new BetterSqlite3(join(folder, 'other.sqlite'));
-  older.exec("delete from kysely_migration where name >= '0014'");
+  older.exec("delete from kysely_migration where name >= '0013'");
   older.close();
   const look = await run('key list', { DATABASE_URL });
   expect(look.errors).toContain('The database is of an older version');
   const upgrade = await run('check-config', { DATABASE_URL });
   expect(upgrade.output).toContain('which the next start upgrades');
+  expect(upgrade.errors).toContain('The keys were not tried');
+  const newer = new BetterSqlite3(join(folder, 'other.sqlite'));
+  newer.exec(
+    "insert into kysely_migration values ('0013_entered_before', ''), ('9999_later', '')",
+  );
+  newer.close();
+  for (const command of ['key list', 'check-config'])
+    expect(await run(command, { DATABASE_URL })).toMatchObject({ code: 1 });
+  // Whose first start was interrupted before it made keys.
+  const half = new BetterSqlite3(join(folder, 'other.sqlite'));
+  half.exec(
+    "delete from kysely_migration where name = '9999_later'; delete from data_keys",
+  );
+  half.close();
+  const early = await run('check-config', tried);
+  expect(early.output).toContain('which the next start creates');
+  expect(await run('key list', tried)).toMatchObject({
+    code: 1,
+    errors: expect.stringContaining('The database has no data keys yet'),
+  });
 });
 
 it.each([
@@ -229,6 +249,8 @@ it.each([
   ['realm set test --clear all', 'There is no setting all', 2],
   ['import users.csv', 'give --format csv', 2],
   ['import . --format csv --realm test', '. cannot be read: EISDIR', 1],
+  ['realm set test --country ,', 'must not be empty', 2],
+  ['realm set test --clear constructor', 'no setting constructor', 2],
   ['servr', 'there is no command servr; did you mean serve?', 2],
   ['key rotate', 'See gauthify-server key rotate --help', 2],
 ])('%s: %s', async (args, sentence, expected) => {

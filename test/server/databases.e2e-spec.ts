@@ -342,11 +342,16 @@ function contract(
         };
         try {
           const work = ({ db }: Unit) => tenMinutes(db);
-          const none = { statement: '0', lock: '0', idle: '0' };
           expect([
             await database.snapshot(tenMinutes, 'commands'),
+            // What it locks, others wait for.
             await database.unit(work, 'commands'),
-          ]).toMatchObject([none, none]);
+            await database.snapshot(tenMinutes, 'commands'),
+          ]).toMatchObject([
+            { statement: '0', lock: '0', idle: '0' },
+            { statement: '0', lock: '2s', idle: '10s' },
+            { statement: '0', lock: '0', idle: '0' },
+          ]);
           const failure = 'The database could not be reached';
           await expect(database.snapshot(tenMinutes)).rejects.toThrow(failure);
           await expect(database.unit(work)).rejects.toThrow(failure);

@@ -164,7 +164,7 @@ function suite(
 
     it('whose codes are entered on the next day make room for none more', async () => {
       const users = await Promise.all(
-        Array.from({ length: 40 }, () => createUser(server)),
+        Array.from({ length: 60 }, () => createUser(server)),
       );
       await send(users[0], '+4915112340010');
       server.advance(24 * 3600 - 60);
@@ -180,8 +180,8 @@ function suite(
       const outcomes = [];
       for (const [i, user] of users.slice(21).entries())
         outcomes.push(await send(user, `+49151123400${41 + i}`));
-      // Of the twenty of this day, one is counted as entered.
-      expect(outcomes.filter((one) => one === 'sent').length).toBeLessThan(21);
+      // One was sent on this day, and one is counted as entered: twenty more may go.
+      expect(outcomes.filter((one) => one === 'sent')).toHaveLength(20);
     });
 
     if (name === 'PostgreSQL')

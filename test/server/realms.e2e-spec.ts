@@ -257,7 +257,7 @@ function suite(
           expect(status).toBe(201);
         },
       );
-      expect(steps).toEqual(['begins', 6_000, 3]);
+      expect(steps).toEqual(['begins', 10_000, 3]);
       passFiveSeconds();
       expect(await statusWith(made.key)).toBe(401);
       expect((await call(server, 'GET', 'users/')).body.data).toHaveLength(

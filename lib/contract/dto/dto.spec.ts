@@ -139,6 +139,7 @@ describe('validating a DTO', () => {
     // A form that did not encode the plus sign.
     expect(problems({ smsNumber: ' 442083661177' })).toEqual([]);
     expect(toE164(' 442083661177')).toBe('+442083661177');
+    expect(toE164(' 6582345678')).toBe('+6582345678');
     expect(toE164(' 9162627232')).toBe('+19162627232');
   });
 

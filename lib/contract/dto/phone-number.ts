@@ -13,8 +13,8 @@ export function toE164(value: string): string | undefined {
   if (value.length > 64) return undefined;
   if (recent.has(value)) return recent.get(value);
   const found =
-    parse(value) ??
-    (value.startsWith(' ') ? parse(`+${value.slice(1)}`) : undefined);
+    (value.startsWith(' ') ? parse(`+${value.slice(1)}`) : undefined) ??
+    parse(value);
   if (recent.size >= MAX_RECENT) recent.delete(recent.keys().next().value!);
   recent.set(value, found);
   return found;

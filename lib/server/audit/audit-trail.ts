@@ -7,6 +7,8 @@ import type { Origin } from './audit-event.js';
 import type { Head } from './audit-queries.js';
 
 const ROWS_AT_ONCE = 500;
+/** How often a chain is verified again that was pruned meanwhile. */
+const MAX_TRIES = 100;
 /** Rows that are deleted in one unit of work: others wait for it. */
 const PRUNED_AT_ONCE = 5_000;
 
@@ -61,6 +63,20 @@ export class AuditTrail {
   async verify(
     realm: string,
     expected: readonly Head[] = [],
+    onProgress?: (number: number, last: number) => void,
+  ): Promise<Verified> {
+    for (let tries = 1; ; tries++) {
+      const first = await this.firstOf(realm);
+      const found = await this.verifyOnce(realm, expected, onProgress);
+      if (found.problem === undefined || tries === MAX_TRIES) return found;
+      // Rows that were pruned meanwhile are missing, and nothing is wrong.
+      if ((await this.firstOf(realm)) === first) return found;
+    }
+  }
+
+  private async verifyOnce(
+    realm: string,
+    expected: readonly Head[],
     onProgress?: (number: number, last: number) => void,
   ): Promise<Verified> {
     // First the end: rows that are appended meanwhile are not looked for.
@@ -170,12 +186,27 @@ export class AuditTrail {
         .where('realm', '=', realm)
         .where('number', '<=', last.number)
         .executeTakeFirst();
+      // By another prune, meanwhile.
+      if (numDeletedRows === 0n) return 0;
       const details = { number: last.number, hash: last.hash };
       await this.log.append(unit, [
         { realm, origin, action: 'audit.prune', details },
       ]);
       return Number(numDeletedRows);
     });
+  }
+
+  private async firstOf(realm: string): Promise<number | undefined> {
+    const row = await this.read((db) =>
+      db
+        .selectFrom('audit')
+        .select('number')
+        .where('realm', '=', realm)
+        .orderBy('number')
+        .limit(1)
+        .executeTakeFirst(),
+    );
+    return row?.number;
   }
 
   private headOf(realm: string): Promise<Head | undefined> {

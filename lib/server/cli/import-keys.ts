@@ -25,12 +25,13 @@ export async function keysOf(
   if (identityFile !== undefined) {
     const text = await readFrom(identityFile);
     // As age-keygen writes it: comments, and a key a line.
-    return {
-      identities: text
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== '' && !line.startsWith('#')),
-    };
+    const identities = text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    if (identities.length === 0)
+      throw new StartError(`${identityFile} holds no private key`);
+    return { identities };
   }
   if (!isForPassphrase)
     throw new StartError(

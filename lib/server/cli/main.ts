@@ -8,7 +8,10 @@ async function main(): Promise<void> {
   // Loaded here, so that an error can name a package that is missing.
   const { run } = await import('./program.js');
   const code = await run(process.argv.slice(2), process.env, ownVersion());
-  if (code === undefined) return;
+  if (code === undefined) {
+    isServing = true;
+    return;
+  }
   // What is written to a pipe may still be on its way.
   for (const stream of [process.stdout, process.stderr])
     await new Promise<unknown>((written) => stream.write('', written));
@@ -21,11 +24,12 @@ function ownVersion(): string {
     .version;
 }
 
-// Whoever reads the output has gone, as `head` does.
+let isServing = false;
+// Whoever reads the output has gone, as `head` does. A server goes on without its log.
 for (const stream of [process.stdout, process.stderr])
-  stream.on('error', ({ code }: NodeJS.ErrnoException) =>
-    process.exit(code === 'EPIPE' ? 141 : 1),
-  );
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (!isServing) process.exit(code === 'EPIPE' ? 141 : 1);
+  });
 
 main().catch((error: unknown) => {
   process.stderr.write(`gauthify-server: ${sentenceOf(error)}\n`);

@@ -67,9 +67,9 @@ export function undelivered(
 ): string | undefined {
   const { email, sms, voice } = describeSenders(options);
   const lost = [
-    email === 'outbox' && 'e-mail (set SMTP_URL and MAIL_FROM)',
-    sms === 'outbox' && 'SMS (set TWILIO_ACCOUNT_SID or SMS_HTTP_URL)',
-    voice === 'outbox' && 'voice (set TWILIO_ACCOUNT_SID or VOICE_HTTP_URL)',
+    email === OUTBOX && 'e-mail (set SMTP_URL and MAIL_FROM)',
+    sms === OUTBOX && 'SMS (set TWILIO_ACCOUNT_SID or SMS_HTTP_URL)',
+    voice === OUTBOX && 'voice (set TWILIO_ACCOUNT_SID or VOICE_HTTP_URL)',
   ].filter((one) => one !== false);
   return lost.length === 0
     ? undefined

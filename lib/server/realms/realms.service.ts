@@ -25,7 +25,7 @@ import {
 const CACHE_MS = 5_000;
 const CACHED_REALMS = 1_000;
 /** How long a request may take that has begun. */
-const REQUEST_MS = 1_000;
+const REQUEST_MS = 5_000;
 /** Users that are deleted in one unit of work. */
 const USERS_AT_ONCE = 500;
 
@@ -163,7 +163,7 @@ export class RealmsService {
       await first(unit);
       return keys;
     });
-    if (numDeletedRows > 0n) await wait(KEY_CACHE_MS + REQUEST_MS);
+    await wait(KEY_CACHE_MS + REQUEST_MS);
     let users = 0;
     for (;;) {
       const deleted = await this.database.unit(({ db }) =>
@@ -172,9 +172,10 @@ export class RealmsService {
       if (deleted === 0) break;
       onProgress((users += deleted));
     }
-    await this.database.unit(({ db }) =>
-      db.deleteFrom('realms').where('name', '=', name).execute(),
-    );
+    await this.database.unit(async ({ db }) => {
+      await db.deleteFrom('data_keys').where('realm', '=', name).execute();
+      await db.deleteFrom('realms').where('name', '=', name).execute();
+    });
     return { users, keys: Number(numDeletedRows) };
   }
 

@@ -1,3 +1,5 @@
+import { StartError } from './start-error.js';
+
 /**
  * What a start may do to the database:
  *
@@ -11,3 +13,13 @@ export type DatabaseUse = 'serve' | 'create' | 'use';
 
 /** Injection token of the {@link DatabaseUse}. */
 export const DATABASE_USE = Symbol('GAUTHIFY_DATABASE_USE');
+
+/** The database is missing, or of an older version, and must not be created or upgraded. */
+export class DatabaseNotReadyError extends StartError {
+  constructor(
+    readonly state: 'missing' | 'older',
+    message: string,
+  ) {
+    super(message);
+  }
+}

@@ -111,8 +111,10 @@ export function optionsFromEnvironment(
       cause: error,
     });
   }
-  const metrics = options.metrics?.port;
-  if (metrics && metrics === port)
+  const { metrics } = options;
+  // Two hosts may be two addresses, and one of them all addresses.
+  const isOneHost = (metrics?.host ?? '127.0.0.1') === host;
+  if (metrics?.port && metrics.port === port && isOneHost)
     throw new StartError(
       `METRICS_PORT must be another port than PORT, but both are ${port}`,
     );

@@ -1,4 +1,7 @@
-import type { DatabaseUse } from '../settings/database-use.js';
+import {
+  DatabaseNotReadyError,
+  type DatabaseUse,
+} from '../settings/database-use.js';
 import type { EncryptionKey } from '../settings/encryption-keys.js';
 import type {
   GAuthifyServerOptions,
@@ -27,8 +30,14 @@ export async function createDataKeys(
   options: GAuthifyServerOptions,
   settings: ServerSettings,
   database: Database,
+  use: DatabaseUse,
 ): Promise<DataKeys> {
   return await orClose(database, async () => {
+    if (use === 'use' && !(await hasRow(database.read, 'data_keys')))
+      throw new DatabaseNotReadyError(
+        'missing',
+        'The database has no data keys yet: start the server first, which makes them',
+      );
     const isNew = !(await hasRecords(database.read));
     const isOwn = options.keyProvider && !options.encryptionKeys?.length;
     const keys = isOwn ? [] : keysOf(options, settings, isNew);
@@ -58,7 +67,12 @@ export async function createKeyring(
     const keyring = new Keyring(await dataKeys.load(), settings.now);
     const secrets = new FactorSecrets(keyring);
     await checkRecords(database.read, keyring);
-    await reseal(database, keyring, secrets);
+    if (use !== 'use') await reseal(database, keyring, secrets);
+    else if ((await sealState(database.read, keyring)) !== 'sealed')
+      throw new DatabaseNotReadyError(
+        'older',
+        'The database is not completely upgraded: start the server, which goes on with it, before you use this command',
+      );
     if (use === 'serve') await dataKeys.rewrap();
     return keyring;
   });
@@ -80,10 +94,16 @@ async function orClose<Result>(
 /** Whether anything is stored that a key encrypted or hashed. */
 async function hasRecords(db: Queries): Promise<boolean> {
   for (const table of ['data_keys', 'seals', 'api_keys', 'users'] as const)
-    if (await db.selectFrom(table).selectAll().limit(1).executeTakeFirst())
-      return true;
+    if (await hasRow(db, table)) return true;
   return false;
 }
+
+const hasRow = async (
+  db: Queries,
+  table: 'data_keys' | 'seals' | 'api_keys' | 'users',
+) =>
+  (await db.selectFrom(table).selectAll().limit(1).executeTakeFirst()) !==
+  undefined;
 
 /** @throws StartError if the keys do not open what is stored */
 async function checkRecords(db: Queries, keyring: Keyring): Promise<void> {

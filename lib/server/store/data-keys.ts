@@ -160,7 +160,7 @@ export class DataKeys {
   }
 
   private async seal(key: DataKey): Promise<DataKeyRow> {
-    const { id, purpose, realm = null, createdAt } = key;
+    const { id, purpose, realm = '', createdAt } = key;
     const { keyId, bytes } = await this.provider.wrap(
       key.key,
       contextOf({ id, purpose, realm, created_at: createdAt }),
@@ -184,7 +184,7 @@ export class DataKeys {
       return {
         id,
         purpose,
-        realm: realm ?? undefined,
+        realm,
         key,
         createdAt: created_at,
       };
@@ -236,6 +236,4 @@ const contextOf = ({
   realm,
   created_at,
 }: Pick<DataKeyRow, 'id' | 'purpose' | 'realm' | 'created_at'>) =>
-  ['nestjs-gauthify data key', purpose, id, created_at, realm ?? '']
-    .join(' ')
-    .trimEnd();
+  ['nestjs-gauthify data key', purpose, id, created_at, realm].join(' ');

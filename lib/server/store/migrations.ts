@@ -189,10 +189,11 @@ export const MIGRATIONS: Record<string, Migration> = {
         .createTable('data_keys')
         .addColumn('id', 'varchar(32)', (column) => column.notNull())
         .addColumn('purpose', 'varchar(16)', (column) => column.notNull())
+        .addColumn('realm', 'varchar(64)', (column) => column.notNull())
         .addColumn('wrapping_key', 'varchar(255)', (column) => column.notNull())
         .addColumn('wrapped', 'text', (column) => column.notNull())
         .addColumn('created_at', 'bigint', (column) => column.notNull())
-        .addPrimaryKeyConstraint('data_keys_key', ['id', 'purpose'])
+        .addPrimaryKeyConstraint('data_keys_key', ['id', 'purpose', 'realm'])
         .execute();
     },
   },
@@ -207,14 +208,6 @@ export const MIGRATIONS: Record<string, Migration> = {
             (definition) => definition.notNull().defaultTo(0),
           )
           .execute();
-    },
-  },
-  '0014_realm_of_recovery_keys': {
-    async up(db: Kysely<unknown>): Promise<void> {
-      await db.schema
-        .alterTable('data_keys')
-        .addColumn('realm', 'varchar(64)')
-        .execute();
     },
   },
 };

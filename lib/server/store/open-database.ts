@@ -1,23 +1,15 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Migrator } from 'kysely';
-import type { DatabaseUse } from '../settings/database-use.js';
+import {
+  DatabaseNotReadyError,
+  type DatabaseUse,
+} from '../settings/database-use.js';
 import { isPostgres, sqliteFile } from '../settings/database-url.js';
 import { loadPackage } from '../settings/load-package.js';
-import { StartError } from '../settings/start-error.js';
 import type { Database, Queries } from './database.js';
 import { MIGRATIONS } from './migrations.js';
 import { SqliteDatabase } from './sqlite-database.js';
-
-/** The database is missing, or of an older version, and must not be created or upgraded. */
-export class DatabaseNotReadyError extends StartError {
-  constructor(
-    readonly state: 'missing' | 'older',
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /**
  * Opens the database, and migrates it to the newest schema if the use allows it.
@@ -54,15 +46,15 @@ async function migrate(db: Queries, use: DatabaseUse): Promise<void> {
   if (use !== 'serve') {
     const all = await migrator.getMigrations();
     const missingOnes = all.filter(({ executedAt }) => !executedAt);
-    if (missingOnes.length === 0) return;
     const isNew = missingOnes.length === all.length;
     if (isNew && use === 'use') throw missing('with tables of this server');
-    if (!isNew)
+    if (!isNew && missingOnes.length > 0)
       throw new DatabaseNotReadyError(
         'older',
         'The database is of an older version: start the server, which upgrades it, before you use this command',
       );
   }
+  // Also finds that the database is of a newer version.
   const { error } = await migrator.migrateToLatest();
   if (error) throw error as Error;
 }

@@ -12,6 +12,8 @@ const STATEMENT_TIMEOUT_MS = 4_000;
 const LOCK_TIMEOUT_MS = 2_000;
 /** An instance that hangs within a unit of work must not keep its users locked. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
+/** Those that keep locks short, for one transaction on a connection without time-outs. */
+export const LOCAL_TIMEOUTS = `set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`;
 /** How often work is repeated after PostgreSQL cancelled it for the sake of another unit. */
 const RETRIES = 3;
 

@@ -8,6 +8,7 @@ import type {
   Unit,
 } from './database.js';
 import {
+  LOCAL_TIMEOUTS,
   type PostgresConnection,
   PostgresConnections,
   poolOf,
@@ -87,7 +88,9 @@ export class PostgresDatabase implements Database {
     work: (unit: Unit) => Promise<Result>,
     lane: Lane = 'calls',
   ): Promise<Result> {
-    return this.transaction(lane, 'begin', (connection) =>
+    // What a command changes is locked for others no longer than usual.
+    const begin = lane === 'commands' ? `begin; ${LOCAL_TIMEOUTS}` : 'begin';
+    return this.transaction(lane, begin, (connection) =>
       work(unitOn(connection)),
     );
   }

@@ -102,8 +102,8 @@ export interface DataKeyRow {
   id: string;
   /** `recovery`: hashed recovery codes that were imported */
   purpose: 'encryption' | 'hashing' | 'recovery';
-  /** whose recovery codes it hashed; of other keys null */
-  realm: string | null;
+  /** whose recovery codes it hashed; empty for other keys */
+  realm: string;
   /** id of the provider's key that encrypted it */
   wrapping_key: string;
   /** base64 */

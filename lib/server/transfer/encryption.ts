@@ -58,7 +58,7 @@ export async function decrypt(
   const age = await loadAge();
   const decrypter: Decrypter = new age.Decrypter();
   const bytes = start.startsWith(ARMOR)
-    ? onceOf(age.armor.decode((await readDocument(whole)).trim()))
+    ? unarmored(await readDocument(whole), age.armor.decode)
     : whole;
   const { start: header, whole: all } = await peek(bytes);
   const keys = await ask(header.slice(BINARY.length).startsWith(SCRYPT));
@@ -123,8 +123,15 @@ async function peek(input: Input): Promise<{ start: string; whole: Input }> {
   };
 }
 
-async function* onceOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
+async function* unarmored(
+  text: string,
+  decode: (text: string) => Uint8Array,
+): AsyncGenerator<Uint8Array, void> {
+  let bytes: Uint8Array | undefined;
+  naming('The encrypted file was altered or cut off', () => {
+    bytes = decode(text.trim());
+  });
+  yield bytes!;
 }
 
 /** Chunks are taken as they are needed. */

@@ -23,10 +23,11 @@ export class ImportRecoveryKeys {
   async store(needed: readonly NeededKey[]): Promise<void> {
     const fresh = needed.flatMap(({ id, realm }) => {
       const key = this.keys.get(id);
-      return key && !this.stored.has(id) ? [{ ...key, realm }] : [];
+      const isNew = !this.stored.has(nameOf({ id, realm }));
+      return key && isNew ? [{ ...key, realm }] : [];
     });
     await this.dataKeys.addRecoveryKeys(fresh);
-    for (const { id } of fresh) this.stored.add(id);
+    for (const key of fresh) this.stored.add(nameOf(key));
   }
 }
 
@@ -36,6 +37,8 @@ export interface NeededKey {
   realm: string;
 }
 
+const nameOf = ({ id, realm }: NeededKey) => `${realm} ${id}`;
+
 /** The id of its key stands before each keyed hash. */
 export function recoveryKeysOf(users: readonly CheckedUser[]): NeededKey[] {
   const needed = new Map<string, NeededKey>();
@@ -43,7 +46,8 @@ export function recoveryKeysOf(users: readonly CheckedUser[]): NeededKey[] {
     for (const { secret } of factors) {
       if (typeof secret !== 'string') continue;
       const id = secret.split('.', 1)[0]!;
-      needed.set(id, { id, realm: user.realm });
+      const key = { id, realm: user.realm };
+      needed.set(nameOf(key), key);
     }
   return [...needed.values()];
 }

@@ -25,36 +25,30 @@ export async function writeFile(
     rmSync(temporary, { force: true });
     process.kill(process.pid, signal);
   };
-  // Before there is a file.
+  const fail = (error: NodeJS.ErrnoException): never => {
+    if (error.code === 'EEXIST') throw exists(path);
+    throw new StartError(
+      `${path} cannot be written (${error.code}): nothing of it is kept`,
+      { cause: error },
+    );
+  };
+  const remove = () => rmSync(temporary, { force: true });
+  // Before there is a file. The program may end for any reason.
+  process.on('exit', remove);
   for (const signal of SIGNALS) process.once(signal, abandon);
   try {
-    const file = await open(temporary, 'wx', 0o600).catch(
-      (error: NodeJS.ErrnoException) => {
-        throw new StartError(`${path} cannot be written (${error.code})`, {
-          cause: error,
-        });
-      },
-    );
+    const file = await open(temporary, 'wx', 0o600).catch(fail);
     try {
-      for await (const chunk of content) await file.appendFile(chunk);
-      await file.sync();
+      for await (const chunk of content)
+        await file.appendFile(chunk).catch(fail);
+      await file.sync().catch(fail);
     } finally {
       await file.close();
     }
-    if (force) await rename(temporary, path);
-    // Unlike renaming, this fails if there is a file by now.
-    else await link(temporary, path);
-  } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw exists(path);
-    // Not an error of what is written, such as a connection that was lost.
-    if (!['write', 'fsync', 'rename', 'link'].includes(syscall ?? ''))
-      throw error;
-    throw new StartError(
-      `${path} could not be written (${code}): nothing of it was kept`,
-      { cause: error },
-    );
+    // Unlike renaming, to link fails if there is a file by now.
+    await (force ? rename(temporary, path) : link(temporary, path)).catch(fail);
   } finally {
+    process.off('exit', remove);
     for (const signal of SIGNALS) process.off(signal, abandon);
     await rm(temporary, { force: true });
   }

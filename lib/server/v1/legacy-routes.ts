@@ -43,7 +43,7 @@ export function modernized(
     };
   };
   if (method === 'POST') {
-    const unique_id = /^users\/(?!\/*$)(.+?)\/?$/.exec(path)?.[1];
+    const unique_id = /^users\/(?!\/*$)(.+?)\/*$/.exec(path)?.[1];
     // Which would replace the user.
     const isCallOfToday =
       unique_id !== undefined && BELOW_USER.POST!.test(unique_id);

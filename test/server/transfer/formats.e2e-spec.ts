@@ -155,6 +155,7 @@ describe('otpauth://', () => {
       `otpauth://totp/Shop:${e}?secret=${secret()}&issuer=Shop`,
       `otpauth://totp/Shop:${e}?secret=${secret()}`,
       `otpauth://totp/${e}?secret=${secret()}&issuer=Shop`,
+      `otpauth://totp/Shop:${e}?secret=${secret()}&issuer=`,
     ].join('\n');
     const report = await load('otpauth', text);
     const several = expect.stringContaining('one of several owners');

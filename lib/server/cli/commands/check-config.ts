@@ -6,6 +6,7 @@ import {
   unknownVariables,
 } from '../../settings/environment.js';
 import type { GAuthifyServerOptions } from '../../settings/server.options.js';
+import { DatabaseNotReadyError } from '../../settings/database-use.js';
 import { StartError } from '../../settings/start-error.js';
 import type { Database } from '../../store/database.js';
 import type { CommandTools } from '../command-tools.js';
@@ -46,9 +47,11 @@ export function checkConfigCommand(tools: CommandTools): Command {
         [
           `It would listen on ${host}:${port}`,
           `Database ${database}`,
-          realms.length > 0
-            ? `API keys of realm ${realms.join(', ')}`
-            : 'No API key: the first start makes one',
+          ...(realms === undefined
+            ? []
+            : realms.length > 0
+              ? [`API keys of realm ${realms.join(', ')}`]
+              : ['No API key: the first start makes one']),
           `E-mail by ${senders.email}, SMS by ${senders.sms}, voice by ${senders.voice}`,
         ],
       );
@@ -57,7 +60,8 @@ export function checkConfigCommand(tools: CommandTools): Command {
 
 interface Found {
   database: string;
-  realms: string[];
+  /** With API keys; unknown of a database of an older version. */
+  realms: string[] | undefined;
   /** What the next start would change. */
   note?: string | undefined;
 }
@@ -66,8 +70,6 @@ async function databaseOf(
   { database, apiKeys = [] }: GAuthifyServerOptions,
   tools: CommandTools,
 ): Promise<Found> {
-  const { DatabaseNotReadyError } =
-    await import('../../store/open-database.js');
   try {
     return await tools.withServer(async (server) => {
       const { DATABASE } = await import('../../store/database.js');
@@ -91,7 +93,10 @@ async function databaseOf(
       : 'PostgreSQL';
     return {
       database: `${place}, which the next start ${isMissing ? 'creates' : 'upgrades'}`,
-      realms: apiKeys.map(({ realm }) => realm),
+      realms: isMissing ? apiKeys.map(({ realm }) => realm) : undefined,
+      note: isMissing
+        ? undefined
+        : 'The keys were not tried, since the database is of an older version: back it up before the server upgrades it',
     };
   }
 }

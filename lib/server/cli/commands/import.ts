@@ -76,7 +76,7 @@ Examples:
       check(file, options, command);
       const report = await tools.withServer(
         (server) => importUsers(file, options, tools, server),
-        'create',
+        options.dryRun ? 'use' : 'create',
       );
       tellImport(report, options.dryRun === true, tools);
       // Whoever runs a script has to look at what is missing.

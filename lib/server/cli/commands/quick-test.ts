@@ -32,9 +32,13 @@ export function quickTestCommand(tools: CommandTools): Command {
         throw new StartError(
           'Set GAUTHIFY_API_KEY to an API key: on a command line, others could see it',
         );
-      const startedAt = Date.now();
+      const before = await outboxOf(apiKey, options.url);
       const steps = await stepsOf(apiKey, options, tools);
-      const kept = await keptInOutbox(apiKey, options.url, startedAt);
+      const kept = (await outboxOf(apiKey, options.url))
+        .filter(
+          ({ unique_id: id }) => !before.some((one) => one.unique_id === id),
+        )
+        .map(({ channel }) => channel);
       const failed = steps.filter(({ ok }) => !ok).length;
       for (const channel of kept)
         tools.warn(
@@ -81,27 +85,20 @@ async function stepsOf(
   }
 }
 
-/** The channels whose messages the server kept since a time. Other servers have no outbox. */
-async function keptInOutbox(
-  apiKey: string,
-  url: string,
-  since: number,
-): Promise<string[]> {
-  interface Kept {
-    channel: string;
-    unique_id: string;
-    sent_at: string;
-  }
+interface KeptMessage {
+  channel: string;
+  unique_id: string;
+}
+
+/** The messages of tests like this one that the server kept. Other servers have no outbox. */
+async function outboxOf(apiKey: string, url: string): Promise<KeptMessage[]> {
   try {
     const answer = await fetch(new URL('outbox/', url), {
       headers: { authorization: apiKey },
+      signal: AbortSignal.timeout(5_000),
     });
-    const { data } = (await answer.json()) as { data: Kept[] };
-    const own = data.filter(
-      ({ unique_id, sent_at }) =>
-        unique_id.startsWith('quick-test-') && Date.parse(sent_at) >= since,
-    );
-    return [...new Set(own.map(({ channel }) => channel))];
+    const { data } = (await answer.json()) as { data: KeptMessage[] };
+    return data.filter(({ unique_id }) => unique_id.startsWith('quick-test-'));
   } catch {
     return [];
   }

@@ -85,12 +85,12 @@ export function realmCommand(tools: CommandTools): Command {
     .option(
       '--frame-ancestor <origins>',
       'origins that may frame that page, separated by commas',
-      parseList,
+      listOf,
     )
     .option(
       '--country <codes>',
       'countries that SMS and calls may go to: DE,AT',
-      parseList,
+      listOf,
     )
     .option('--texts <file>', 'JSON file: texts of messages, by language')
     .option('--meta <file>', 'JSON file: what GET realm/ answers as meta')
@@ -127,6 +127,7 @@ export function realmCommand(tools: CommandTools): Command {
     .action((name: string) =>
       withRealms(tools, 'use', async ({ realms, changes }) => {
         await realms.get(name);
+        tools.step('Until no instance accepts its keys: 10 seconds');
         const { users, keys } = await realms.delete(
           name,
           (deleted) => tools.progress(`${deleted} users deleted`),
@@ -172,9 +173,18 @@ async function changesOf(options: Settings): Promise<object> {
   };
 }
 
+function listOf(text: string): string[] {
+  const entries = parseList(text);
+  if (entries.length === 0)
+    throw new InvalidArgumentError(
+      'It must not be empty; --clear sets it back.',
+    );
+  return entries;
+}
+
 function clearable(text: string): string[] {
-  const options = parseList(text);
-  const unknown = options.find((option) => !(option in SETTINGS));
+  const options = listOf(text);
+  const unknown = options.find((option) => !Object.hasOwn(SETTINGS, option));
   if (unknown !== undefined)
     throw new InvalidArgumentError(
       `There is no setting ${unknown}: there are ${Object.keys(SETTINGS).join(', ')}.`,

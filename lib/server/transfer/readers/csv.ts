@@ -105,6 +105,9 @@ function checkColumns(names: readonly string[]): void {
     throw new StartError(
       `Column ${names.indexOf(unknown[0]!) + 1} of the CSV file is none of ${CSV_COLUMNS.join(', ')}`,
     );
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new StartError(`The CSV file has the column ${twice} twice`);
 }
 
 function userOf({

@@ -66,7 +66,7 @@ function parseUri(text: string): LabelledFactor[] | undefined {
     return [
       {
         label: decodeURIComponent(path),
-        issuer: get('issuer'),
+        issuer: get('issuer') || undefined,
         factor: {
           kind: type.toLowerCase() as 'totp' | 'hotp',
           secret: get('secret'),
