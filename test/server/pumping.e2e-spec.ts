@@ -14,6 +14,7 @@ import {
 import { RateLimitError } from 'nestjs-gauthify';
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import type { Message } from 'nestjs-gauthify/server';
+import { placeOf } from '../../lib/server/delivery/number-policy.js';
 import { PumpingGuard } from '../../lib/server/delivery/pumping-guard.js';
 import { DATABASE, type Database } from '../../lib/server/store/database.js';
 import { call, check, createUser } from '../helpers/api.js';
@@ -92,6 +93,20 @@ function suite(
       expect(await send(users[21], '+4915112350001')).toBe('sent');
       server.advance(24 * 3600);
       expect(await send(users[24], '+4915112340035')).toBe('sent');
+    });
+
+    it('of one prefix share few blocks, however long the numbers are', () => {
+      const numbers = ['+4366412345', '+49151123456']
+        .flatMap((prefix) =>
+          ['67', '678', '6789', '67890'].map((rest) => `${prefix}${rest}`),
+        )
+        .concat('+4366412345999');
+      const blocks = numbers.map((to) => placeOf('voice', to, undefined).block);
+      expect([...new Set(blocks)]).toEqual([
+        '+43664123',
+        '+436641234',
+        '+491511234',
+      ]);
     });
 
     it('at the same moment are counted one after the other', async () => {

@@ -3,6 +3,11 @@ import { ParameterError } from '../../contract/errors/parameter.error.js';
 
 /** Last digits of a number that its block leaves open: a block has 10,000 numbers. */
 const BLOCK_DIGITS = 4;
+/**
+ * Longest block, with the plus sign. In some countries numbers differ in length (Austria,
+ * Germany): each more digit of one prefix would be ten blocks more.
+ */
+const LONGEST_BLOCK = 10;
 
 /** Kinds of numbers that cost the caller, reach nobody, or are no person's. */
 const REFUSED: readonly (string | undefined)[] = [
@@ -19,7 +24,7 @@ const REFUSED: readonly (string | undefined)[] = [
 export interface NumberPlace {
   /** ISO 3166-1 alpha-2; the country code where a number is of none. */
   country: string;
-  /** The number without its last four digits. */
+  /** The number without its last four digits, and at most nine digits of it. */
   block: string;
 }
 
@@ -55,5 +60,5 @@ export function placeOf(
         : 'The number is of a service, or costs extra: give the number of a person',
       { errorCode: 'number_not_supported' },
     );
-  return { country, block: to.slice(0, -BLOCK_DIGITS) };
+  return { country, block: to.slice(0, -BLOCK_DIGITS).slice(0, LONGEST_BLOCK) };
 }

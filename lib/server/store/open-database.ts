@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Migrator } from 'kysely';
 import {
@@ -32,8 +32,10 @@ export async function openDatabase(
     return await PostgresDatabase.open(url, migrateFor);
   }
   const file = sqliteFile(url);
-  if (use === 'use' && file !== ':memory:' && !existsSync(file))
-    throw missing(resolve(file));
+  const isThere =
+    file === ':memory:' ||
+    (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  if (use === 'use' && !isThere) throw missing(resolve(file));
   return await SqliteDatabase.open(file, migrateFor);
 }
 
