@@ -111,7 +111,7 @@ it('reads what better-sqlite3 wrote, and the other way round', async () => {
     expect(errors()).toBe('');
   }
   expect(drivers).toEqual(['better-sqlite3', 'node:sqlite', 'better-sqlite3']);
-});
+}, 120_000);
 
 /** A user as another server shows them: links name its port. */
 function withAddressOf({ accessPoint }: GAuthifyTestServer, user: any): any {
