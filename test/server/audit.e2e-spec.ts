@@ -283,7 +283,7 @@ function suite(
         'the rows after 4 are missing',
       ],
       [`delete from audit where ${MINE}`, 'the rows after 0 are missing'],
-      // As the row of a prune, of which only the hash of row 2 is known.
+      // A forged row of a prune: who wrote it read the hash of row 2, and has no key.
       [
         `insert into audit (realm, number, at, actor, action, details, hash) select realm, 999, at, actor, 'audit.prune', '{"number":2,"hash":"' || hash || '"}', hash from audit where number = 2 and ${MINE}; delete from audit where number < 3 and ${MINE}`,
         'the rows before 3 are missing',

@@ -16,6 +16,7 @@ import {
 import { GAuthifyTestServer } from 'nestjs-gauthify/testing';
 import { RealmsService } from '../../lib/server/realms/realms.service.js';
 import { StoredKeys } from '../../lib/server/realms/stored-keys.js';
+import { DataKeys } from '../../lib/server/store/data-keys.js';
 import {
   DATABASE,
   type Database,
@@ -232,6 +233,34 @@ function suite(
       passFiveSeconds();
       expect(await statusWith(old.key)).toBe(401);
       expect(await statusWith(made!.key)).toBe(200);
+    });
+
+    it('take the keys of their imported recovery codes along, and no other data key', async () => {
+      const dataKeys = server.app.get(DataKeys);
+      const imported = (realm: string) => ({
+        id: realm,
+        key: randomBytes(32),
+        realm,
+      });
+      const remove = (realm: string) =>
+        realms.delete(
+          realm,
+          () => undefined,
+          () => Promise.resolve(),
+          () => Promise.resolve(),
+        );
+      await dataKeys.addRecoveryKeys([imported('left')]);
+      const known = await dataKeys.load();
+      expect(await dataKeys.haveChanged(known)).toBe(false);
+      await remove('left');
+      await dataKeys.addRecoveryKeys([imported('next')]);
+      // As many as before, and others.
+      expect(await dataKeys.haveChanged(known)).toBe(true);
+      await remove('next');
+      await remove('');
+      expect(await dataKeys.load()).toEqual(
+        known.filter(({ purpose }) => purpose !== 'recovery'),
+      );
     });
 
     it('are deleted with their users and keys, and leave the others', async () => {

@@ -141,8 +141,8 @@ export class AuditTrail {
   }
 
   /**
-   * Deletes the rows of a realm from before a time, and says so in the chain: in
-   * steps, each of which leaves a chain that can be verified.
+   * Deletes the rows of a realm from before a time, and says so in the chain. It does so
+   * in steps: after each of them, the chain can be verified.
    *
    * @param onProgress called after each step with the rows that were deleted so far
    * @returns how many

@@ -24,11 +24,14 @@ function ownVersion(): string {
     .version;
 }
 
+/** As the shell says it: 128, and the number of the signal. */
+const ENDED_BY_SIGPIPE = 141;
+
 let isServing = false;
-// Whoever reads the output has gone, as `head` does. A server goes on without its log.
+// The reader of the output has ended, as `head` does. A server goes on without its log.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', ({ code }: NodeJS.ErrnoException) => {
-    if (!isServing) process.exit(code === 'EPIPE' ? 141 : 1);
+    if (!isServing) process.exit(code === 'EPIPE' ? ENDED_BY_SIGPIPE : 1);
   });
 
 main().catch((error: unknown) => {

@@ -173,7 +173,11 @@ export class RealmsService {
       onProgress((users += deleted));
     }
     await this.database.unit(async ({ db }) => {
-      await db.deleteFrom('data_keys').where('realm', '=', name).execute();
+      await db
+        .deleteFrom('data_keys')
+        .where('purpose', '=', 'recovery')
+        .where('realm', '=', name)
+        .execute();
       await db.deleteFrom('realms').where('name', '=', name).execute();
     });
     return { users, keys: Number(numDeletedRows) };

@@ -4,7 +4,7 @@ import { StartError } from './start-error.js';
  * What a start may do to the database:
  *
  * - `serve`: create it, upgrade it, and encrypt its data keys with the newest key;
- * - `create`: create it, but leave one that is there as it is;
+ * - `create`: create it if it is missing, and leave an existing one unchanged;
  * - `use`: only use what is there.
  *
  * A command must do no more than it says, for example with keys that somebody only tries.

@@ -66,7 +66,12 @@ export class DataKeys {
   /** Whether there are other data keys than these. */
   async haveChanged(known: readonly DataKey[]): Promise<boolean> {
     const rows = await this.rows(this.database.read);
-    return rows.length !== known.length;
+    // One may have been added, and another one deleted with its realm.
+    const names = new Set(known.map(nameOf));
+    return (
+      rows.length !== known.length ||
+      rows.some((row) => !names.has(nameOf(row)))
+    );
   }
 
   /** Whether {@link rewrap} has something to do. */
@@ -192,7 +197,7 @@ export class DataKeys {
       throw new StartError(
         this.provider instanceof LocalKeyProvider
           ? `Option encryptionKeys: the database was encrypted with other keys: restore the key "${keyId}", or the key file beside the database`
-          : `Option keyProvider: a data key that was encrypted with the key "${keyId}" could not be decrypted: the provider must know that key as long as it is in use`,
+          : `Option keyProvider: a data key could not be decrypted: it was encrypted with the key "${keyId}", which the provider must keep until no data key uses it`,
         { cause: error },
       );
     }
@@ -228,6 +233,9 @@ async function lockTable({ db, dialect }: Unit): Promise<void> {
 async function insert(db: Queries, rows: DataKeyRow[]): Promise<void> {
   await db.insertInto('data_keys').values(rows).execute();
 }
+
+const nameOf = ({ id, purpose, realm = '' }: Partial<DataKey>) =>
+  [purpose, realm, id].join(' ');
 
 /** The age counts too: the newest key encrypts. */
 const contextOf = ({

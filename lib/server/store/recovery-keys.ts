@@ -10,8 +10,8 @@ export interface RecoveryKey {
 
 /**
  * The keys of a realm: one made of each key that hashes, which cannot be found from
- * it, and then those that were imported. The first hashes new codes: never an
- * imported key, because everyone who has the export knows it.
+ * it, and then those that were imported. The first one hashes new codes. It is never an
+ * imported one: whoever has the export knows those.
  */
 export function recoveryKeysOf(
   keys: readonly DataKey[],

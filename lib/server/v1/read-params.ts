@@ -32,7 +32,8 @@ export async function readParams(
     ? undefined
     : request.headers['content-type'];
   const given = parseBody(body, contentType, isUpdate);
-  // What was in the path of version 1.2, and is in the query now, says who is meant.
+  // In a call of version 1.2 the path names the user. Its parts are in the query by
+  // now, and win over the body.
   return request.gauthifyIsLegacy
     ? { ...given, ...query }
     : { ...query, ...given };
